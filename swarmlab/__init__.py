@@ -1,0 +1,1 @@
+"""A performance laboratory for LLM agent swarms."""
