@@ -1,1 +1,1 @@
-"""Results: the record of a run, the store, and the tables, plots and report made only from what is on disk."""
+"""Results: the record of a run, the store, and tables, plots and a report made only from what is on disk."""

@@ -4,14 +4,16 @@ A run that failed is a record too. What it could not measure is None, never zero
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["NS_PER_S", "Record", "is_plain_name", "seconds_text"]
+__all__ = ["NS_PER_S", "ColumnKind", "Record", "column_kinds", "is_plain_name", "seconds_text"]
 
 NS_PER_S = 1_000_000_000
+
+ColumnKind = Literal["integer", "number", "datetime", "text"]
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=0)]
@@ -120,8 +122,23 @@ class Record(BaseModel):
         return self
 
 
+def column_kinds() -> dict[str, ColumnKind]:
+    """Return the columns of `runs`, in order, with the kind of each; a tuple of names is joined to text."""
+    properties = Record.model_json_schema()["properties"]
+    return {name: _kind([schema, *schema.get("anyOf", ())]) for name, schema in properties.items()}
+
+
+def _kind(alternatives: Sequence[Mapping[str, Any]]) -> ColumnKind:
+    types = {alternative.get("type") for alternative in alternatives}
+    if "integer" in types:
+        return "integer"
+    if "number" in types:
+        return "number"
+    return "datetime" if "date-time" in {part.get("format") for part in alternatives} else "text"
+
+
 def is_plain_name(name: str) -> bool:
-    """Say whether `name` may be an experiment, level or run: letters, digits and `. _ + = @ -`, at most 200."""
+    """Say whether `name` may name an experiment, level or run: up to 200 letters, digits, `. _ + = @ -`."""
     return _PLAIN.fullmatch(name) is not None
 
 

@@ -198,7 +198,7 @@ def json_text(value: Mapping[str, Any]) -> str:
 
 
 def _clear(folder: Path) -> None:
-    """Drop what an unfinished or failed attempt left; the record goes first, so the folder counts as not done."""
+    """Drop what an unfinished attempt left; the record goes first, so the folder counts as not done."""
     try:
         for name in (RECORD, SPANS, "trace.json", "answer.json", "answer.md"):
             (folder / name).unlink(missing_ok=True)
@@ -215,7 +215,7 @@ def _check_wall(record: Record, spans: Sequence[Span]) -> None:
     lasted = roots[0].end_ns - roots[0].start_ns
     if lasted != record.wall_ns:
         raise StoreError(
-            f"run {record.run_id}: its spans last {lasted / NS_PER_S} s but its record says {record.duration_s} s"
+            f"run {record.run_id}: spans last {lasted / NS_PER_S} s, its record says {record.duration_s} s"
         )
 
 
