@@ -1,0 +1,57 @@
+"""The fingerprint: SHA-256 over what a canonical frame says, not over how its file is written."""
+
+import hashlib
+import json
+
+import numpy as np
+import pandas as pd
+
+from swarmlab.data.schema import DIMENSIONS, kept_columns
+
+
+def fingerprint(frame: pd.DataFrame) -> str:
+    """Return the SHA-256, in hexadecimal, of a canonical frame's content.
+
+    It depends on the canonical and extension columns present, the order of the rows and every value; not on
+    the file's name, time or format, the order of its columns, any extra column, or the dtypes chosen
+    (plain or categorical text, whole or floating numbers).
+
+    Parameters
+    ----------
+    frame
+        A canonical frame of any row count.
+
+    Notes
+    -----
+    Hashed in canonical column order: the column's name; then for dates the days since 1970 as little-endian
+    int64, for text its sorted values as JSON and each row's index into them as little-endian int32 (-1 for
+    null), for numbers little-endian float64 with one zero and one NaN.
+    """
+    digest = hashlib.sha256()
+    columns = kept_columns(tuple(frame.columns))
+    digest.update(json.dumps([len(frame), columns]).encode())
+    for name in columns:
+        column = frame[name]
+        if name == "sale_date":
+            days = column.to_numpy(dtype="datetime64[D]").astype("<i8")
+            digest.update(np.ascontiguousarray(days).data)
+        elif name in DIMENSIONS:
+            values, codes = coded(column)
+            digest.update(json.dumps(values).encode())
+            digest.update(np.ascontiguousarray(codes.astype("<i4")).data)
+        else:
+            numbers = column.to_numpy(dtype="<f8", na_value=np.nan) + 0.0  # -0.0 becomes 0.0
+            numbers[np.isnan(numbers)] = np.nan
+            digest.update(np.ascontiguousarray(numbers).data)
+    return digest.hexdigest()
+
+
+def coded(column: "pd.Series[str]") -> tuple[list[str], "np.ndarray[tuple[int], np.dtype[np.intp]]"]:
+    """Return a text column's distinct values in name order and each row's index into them (-1 for null)."""
+    codes, unique = pd.factorize(column)
+    values = [str(value) for value in unique]
+    order = sorted(range(len(values)), key=values.__getitem__)
+    rank = np.empty(len(values) + 1, dtype=np.intp)
+    rank[order] = np.arange(len(values))
+    rank[-1] = -1
+    return [values[index] for index in order], rank[codes]

@@ -1,0 +1,88 @@
+"""The canonical sales frame: its columns, their kinds and what each may hold."""
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+
+CANONICAL: Final = (
+    "sale_date",
+    "region",
+    "country",
+    "store_id",
+    "brand",
+    "category",
+    "units_sold",
+    "price_per_unit",
+    "total_revenue",
+    "cost_per_unit",
+    "total_cost",
+    "profit",
+    "profit_margin",
+)
+"""`profit_margin` is in percent; money is in the file's own currency, per row."""
+
+REQUIRED: Final = ("sale_date", "brand", "category", "units_sold", "total_revenue")
+
+EXTENSIONS: Final = ("discount_value",)
+"""Currency given away on the row: list value = total_revenue + discount_value."""
+
+DIMENSIONS: Final = ("region", "country", "store_id", "brand", "category")
+MEASURES: Final = (*CANONICAL[6:], *EXTENSIONS)
+SIGNED: Final = ("profit", "profit_margin")
+"""Measures that may be below zero."""
+
+EARLIEST, LATEST = pd.Timestamp("1900-01-01"), pd.Timestamp("2199-12-31")
+
+INFINITE = "is infinite; write a finite number"
+NEGATIVE = "is negative; write zero or more, or leave returns out"
+OUTSIDE = "is outside the years 1900 to 2199; correct the year"
+
+
+def kept_columns(names: "list[str] | tuple[str, ...]") -> tuple[str, ...]:
+    """Return the canonical and extension columns among `names`, in canonical order."""
+    present = set(names)
+    return tuple(name for name in (*CANONICAL, *EXTENSIONS) if name in present)
+
+
+def frame_schema(columns: tuple[str, ...]) -> pa.DataFrameSchema:
+    """Return the pandera schema of a canonical frame with these columns.
+
+    Parameters
+    ----------
+    columns
+        The canonical and extension columns the frame has.
+
+    Returns
+    -------
+    pandera.pandas.DataFrameSchema
+        Dates without a gap and within 1900 to 2199, text that is present where required, numbers that
+        are finite and, all but profit and its margin, not negative.
+    """
+    return pa.DataFrameSchema({name: _column(name) for name in columns})
+
+
+def _column(name: str) -> pa.Column:
+    nullable = name not in REQUIRED
+    if name == "sale_date":
+        return pa.Column(checks=pa.Check(_within_years, error=OUTSIDE), nullable=False)
+    if name in DIMENSIONS:
+        return pa.Column(nullable=nullable)
+    checks = [pa.Check(_finite, error=INFINITE)]
+    if name not in SIGNED:
+        checks.append(pa.Check(_not_below_zero, error=NEGATIVE))
+    return pa.Column(float, checks=checks, nullable=nullable)
+
+
+def _within_years(dates: "pd.Series[pd.Timestamp]") -> "pd.Series[bool]":
+    return (dates >= EARLIEST) & (dates <= LATEST)
+
+
+def _finite(values: "pd.Series[float]") -> "pd.Series[bool]":
+    return ~np.isinf(values)
+
+
+def _not_below_zero(values: "pd.Series[float]") -> "pd.Series[bool]":
+    # Minus infinity is reported once, as infinite.
+    return (values >= 0) | np.isinf(values)
