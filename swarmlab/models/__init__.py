@@ -1,1 +1,89 @@
+"""Chat models: the embedded one, and any that LangChain knows.
 
+`load_model` is the way in. A backend is a file here and a line in `BACKENDS`; any other name goes to
+LangChain's `init_chat_model`.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from swarmlab.errors import SpecError
+from swarmlab.models.embedded import EmbeddedChat
+from swarmlab.models.engine import Engine
+from swarmlab.models.gguf import check_chat_model
+from swarmlab.models.loaded import LoadedModel
+from swarmlab.models.provider import load_provider
+from swarmlab.models.weights import default_weights, file_sha256
+from swarmlab.trace.clock import Clock
+
+__all__ = [
+    "BACKENDS",
+    "EmbeddedChat",
+    "Engine",
+    "LoadedModel",
+    "load_embedded",
+    "load_model",
+    "load_provider",
+]
+
+
+def load_embedded(name: str, *, clock: Clock, seed: int = 0) -> LoadedModel:
+    """Load a GGUF file into this process.
+
+    Parameters
+    ----------
+    name
+        Path of a GGUF file; empty for the default model, which is fetched at first use.
+
+    Raises
+    ------
+    ModelUnavailableError
+        No such file, not a GGUF chat model, or the default model cannot be fetched.
+    """
+    path = Path(name).expanduser() if name else default_weights()
+    started_ns = clock.now_ns()
+    check_chat_model(path)
+    engine = Engine(path, clock=clock)
+    load_s = (clock.now_ns() - started_ns) / 1e9
+    return LoadedModel(
+        chat=EmbeddedChat(engine=engine, seed=seed),
+        id=f"embedded:{path.stem}",
+        file_hash=file_sha256(path),
+        load_s=load_s,
+        tokens_source="provider",
+        context_tokens=engine.context_tokens,
+    )
+
+
+BACKENDS: dict[str, Callable[..., LoadedModel]] = {
+    "embedded": load_embedded,
+}
+
+
+def load_model(spec: str, *, clock: Clock, seed: int = 0, base_url: str | None = None) -> LoadedModel:
+    """Load the model `spec` names.
+
+    Parameters
+    ----------
+    spec
+        `embedded`, `embedded:/path/model.gguf`, or `PROVIDER:NAME` for LangChain's `init_chat_model`.
+    clock
+        Measures loading and, for the embedded model, waiting in the queue.
+    seed
+        Of sampling; at temperature 0, the default, it changes nothing.
+    base_url
+        Address of an OpenAI-compatible server, for `openai:NAME`.
+
+    Raises
+    ------
+    ModelUnavailableError
+        The model is not on this machine or not known; says what to do.
+    SpecError
+        A `base_url` was given for a model that runs in this process.
+    """
+    backend, _, name = spec.partition(":")
+    if backend not in BACKENDS:
+        return load_provider(spec, clock=clock, seed=seed, base_url=base_url)
+    if base_url is not None:
+        raise SpecError(f"a base URL goes with a provider such as openai:NAME, not with {spec!r}")
+    return BACKENDS[backend](name, clock=clock, seed=seed)

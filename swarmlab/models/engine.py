@@ -1,0 +1,292 @@
+"""llama.cpp inside this process: one model, one slot, requests served first come, first served.
+
+One slot on purpose: with several, temperature 0 is not reproducible under load, and the prompt-prefix cache,
+which belongs to a slot, is lost. Requests wait in a queue of our own, so that waiting is measured.
+"""
+
+import contextvars
+import http.client
+import json
+import secrets
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import xllamacpp
+
+from swarmlab.errors import ModelError, ModelUnavailableError
+from swarmlab.trace.clock import Clock
+
+# Decoding spins: a second decode thread collapses (1.6-8 tokens/s) as soon as anything else runs.
+DECODE_THREADS = 1
+PREFILL_THREADS = 2
+# A prompt is prefilled in batches of this many tokens; a cancelled call is noticed between two of them.
+PREFILL_BATCH = 512
+DEFAULT_CONTEXT_TOKENS = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One finished generation, with the engine's own counts and times."""
+
+    text: str
+    finish_reason: str
+    """`stop` or `length`."""
+    prompt_tokens: int
+    """All tokens of the prompt: prefilled and cached."""
+    cached_tokens: int
+    """Prompt tokens taken from the prefix cache."""
+    completion_tokens: int
+    queue_ns: int
+    """From the call to the slot being free, on the injected clock."""
+    prefill_ns: int
+    decode_ns: int
+
+    @property
+    def prefill_tokens(self) -> int:
+        """Prompt tokens computed for this call."""
+        return self.prompt_tokens - self.cached_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One request in the queue or in the slot."""
+
+    future: Future[Completion]
+    _cancelled: threading.Event
+
+    def cancel(self) -> None:
+        """Leave the queue, or stop at the next token or batch of the prompt; harmless when done."""
+        self._cancelled.set()
+        self.future.cancel()
+
+
+class Engine:
+    """A loaded GGUF model. Safe to call from any thread; use `close` or let it be collected.
+
+    Parameters
+    ----------
+    path
+        A GGUF file, already checked (see `swarmlab.models.gguf`).
+    clock
+        Measures the time a request waits.
+    context_tokens
+        Context wanted; the model's own training context is the upper bound.
+    prefix_cache
+        Keep the last prompt's state and compute only what differs from it.
+
+    Raises
+    ------
+    ModelUnavailableError
+        llama.cpp cannot load the file.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Clock,
+        context_tokens: int = DEFAULT_CONTEXT_TOKENS,
+        prefix_cache: bool = True,
+    ) -> None:
+        self.path = path
+        self._clock = clock
+        self._api_key = secrets.token_hex(16)
+        server = _start(path, context_tokens, prefix_cache, self._api_key)
+        self._address = str(server.listening_address)
+        self._holder = [server]
+        self._stopping = threading.Event()
+        self._queue = ThreadPoolExecutor(max_workers=1, thread_name_prefix="swarmlab-model")
+        # Runs at collection and, through atexit, before the interpreter tears modules down.
+        self._finalizer = weakref.finalize(self, _shut_down, self._queue, self._stopping, self._holder)
+        self.context_tokens = int(self._ask("GET", "/props")["default_generation_settings"]["n_ctx"])
+
+    def submit(self, request: Mapping[str, Any], on_text: Callable[[str], None] | None = None) -> Job:
+        """Queue one chat completion (llama.cpp's OpenAI-style body without `stream`).
+
+        Parameters
+        ----------
+        request
+            `messages`, `max_tokens`, `temperature`, `seed`, `stop`, `grammar`, …
+        on_text
+            Called on the engine's thread with each piece of text.
+
+        Raises
+        ------
+        ModelError
+            The engine was closed. Errors of the generation itself come out of `Job.future`.
+        """
+        if not self._finalizer.alive:
+            raise ModelError("the embedded model was closed; load it again")
+        cancelled = threading.Event()
+        reader = _Reader(cancelled, self._stopping, on_text)
+        # The job must not hold the engine: collecting the engine waits for the job.
+        job = _Call(self._holder[0], dict(request), reader, self._clock, self._clock.now_ns())
+        future = self._queue.submit(contextvars.copy_context().run, job.run)
+        return Job(future, cancelled)
+
+    def count_prompt_tokens(self, messages: list[dict[str, Any]]) -> int:
+        """Exact number of tokens these chat messages take, the chat template's own included."""
+        return int(
+            self._ask("POST", "/v1/chat/completions/input_tokens", {"messages": messages})["input_tokens"]
+        )
+
+    def count_tokens(self, text: str) -> int:
+        """Exact number of tokens of a plain text, without any template."""
+        return len(self._ask("POST", "/tokenize", {"content": text})["tokens"])
+
+    def close(self) -> None:
+        """Stop what runs, drop what waits, free the model's memory. May be called twice."""
+        self._finalizer()
+
+    def _ask(self, method: str, route: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Use the engine's loopback HTTP door for what it does not offer in process."""
+        if not self._finalizer.alive:
+            raise ModelError("the embedded model was closed; load it again")
+        # http.client, because urllib would send this through a configured proxy.
+        connection = http.client.HTTPConnection(urlsplit(self._address).netloc, timeout=60)
+        try:
+            headers = {"Authorization": f"Bearer {self._api_key}", "Content-Type": "application/json"}
+            connection.request(method, route, None if body is None else json.dumps(body), headers)
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        finally:
+            connection.close()
+        if response.status != http.HTTPStatus.OK:
+            raise _model_error(answer.get("error", answer))
+        return answer
+
+
+def _start(path: Path, context_tokens: int, prefix_cache: bool, api_key: str) -> Any:
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    # llama.cpp lowers this to the context the model was trained with.
+    params.n_ctx = context_tokens
+    params.n_parallel = 1
+    params.n_batch = PREFILL_BATCH
+    params.cpuparams.n_threads = DECODE_THREADS
+    params.cpuparams_batch.n_threads = PREFILL_THREADS
+    params.cache_prompt = prefix_cache
+    # No second-level cache of earlier prompts in memory (8 GiB by default): one prefix, the slot's.
+    params.cache_ram_mib = 0
+    # Never drop the middle of a prompt in silence.
+    params.ctx_shift = False
+    # The text as generated: no guessing of tool calls or reasoning in it.
+    params.force_pure_content_parser = True
+    params.verbosity = -1
+    # The server always listens on a loopback port; nobody else on this machine may use it.
+    params.api_keys = [api_key]
+    params.ui = False
+    params.endpoint_slots = False
+    params.n_threads_http = 1
+    try:
+        return xllamacpp.Server(params)
+    except RuntimeError as error:
+        raise ModelUnavailableError(
+            f"llama.cpp cannot load {path}: it is cut short, damaged or of an architecture llama.cpp does not know"
+        ) from error
+
+
+def _shut_down(queue: ThreadPoolExecutor, stopping: threading.Event, holder: list[Any]) -> None:
+    stopping.set()
+    # The last reference may be dropped on the engine's own thread, which cannot wait for itself.
+    on_own_thread = threading.current_thread().name.startswith("swarmlab-model")
+    queue.shutdown(wait=not on_own_thread, cancel_futures=True)
+    holder.clear()
+
+
+@dataclass(slots=True)
+class _Call:
+    server: Any
+    request: dict[str, Any]
+    reader: "_Reader"
+    clock: Clock
+    queued_ns: int
+
+    def run(self) -> Completion:
+        queue_ns = self.clock.now_ns() - self.queued_ns
+        body = {
+            **self.request,
+            "stream": True,
+            "return_progress": True,
+            "stream_options": {"include_usage": True},
+        }
+        if not self.reader.stopped:
+            self.server.handle_chat_completions(body, self.reader.take)
+        return self.reader.completion(queue_ns)
+
+
+class _Reader:
+    """Collects the engine's stream; answers True to make it stop."""
+
+    def __init__(
+        self,
+        cancelled: threading.Event,
+        stopping: threading.Event,
+        on_text: Callable[[str], None] | None,
+    ) -> None:
+        self._cancelled = cancelled
+        self._stopping = stopping
+        self._on_text = on_text
+        self._pieces: list[str] = []
+        self._finish_reason: str | None = None
+        self._final: Mapping[str, Any] | None = None
+        self._error: BaseException | None = None
+
+    @property
+    def stopped(self) -> bool:
+        return self._cancelled.is_set() or self._stopping.is_set()
+
+    def take(self, chunk: Mapping[str, Any]) -> bool:
+        # The binding drops exceptions of this callback, so they are kept for `completion`.
+        try:
+            self._read(chunk)
+        except Exception as error:  # noqa: BLE001 - raised again on the caller's side
+            self._error = error
+        return self._error is not None or self.stopped
+
+    def _read(self, chunk: Mapping[str, Any]) -> None:
+        if "error" in chunk:
+            raise _model_error(chunk["error"])
+        if "timings" in chunk:
+            self._final = chunk
+        for choice in chunk["choices"]:
+            self._finish_reason = choice["finish_reason"] or self._finish_reason
+            text = choice["delta"].get("content")
+            if text:
+                self._pieces.append(text)
+                if self._on_text is not None:
+                    self._on_text(text)
+
+    def completion(self, queue_ns: int) -> Completion:
+        if self._error is not None:
+            raise self._error
+        if self.stopped:
+            raise CancelledError
+        if self._final is None or self._finish_reason is None:
+            raise ModelError("llama.cpp ended its answer without counts; the answer cannot be trusted")
+        usage, timings = self._final["usage"], self._final["timings"]
+        return Completion(
+            text="".join(self._pieces),
+            finish_reason=self._finish_reason,
+            prompt_tokens=usage["prompt_tokens"],
+            cached_tokens=timings["cache_n"],
+            completion_tokens=usage["completion_tokens"],
+            queue_ns=queue_ns,
+            prefill_ns=round(timings["prompt_ms"] * 1e6),
+            decode_ns=round(timings["predicted_ms"] * 1e6),
+        )
+
+
+def _model_error(error: Mapping[str, Any]) -> ModelError:
+    if error.get("type") == "exceed_context_size_error":
+        return ModelError(
+            f"the prompt has {error['n_prompt_tokens']} tokens, the model's context holds {error['n_ctx']}; "
+            "shorten the prompt or use a model with a longer context"
+        )
+    return ModelError(f"llama.cpp refused the request: {error.get('message', error)}")

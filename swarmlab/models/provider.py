@@ -1,0 +1,73 @@
+"""Any chat model LangChain knows, by `init_chat_model`: `openai:NAME`, `ollama:NAME`, …"""
+
+import os
+from typing import Any
+
+from langchain.chat_models import init_chat_model
+
+from swarmlab.errors import ModelUnavailableError
+from swarmlab.models.loaded import LoadedModel
+from swarmlab.trace.clock import Clock
+
+# Providers whose LangChain class takes a `seed`.
+_SEEDED = frozenset({"openai", "azure_openai", "ollama"})
+_KEY_VARIABLE = "OPENAI_API_KEY"
+
+
+def load_provider(spec: str, *, clock: Clock, seed: int = 0, base_url: str | None = None) -> LoadedModel:
+    """Make the chat model `spec` names, at temperature 0. Nothing is sent yet.
+
+    Parameters
+    ----------
+    spec
+        `PROVIDER:NAME` as `init_chat_model` takes it.
+    base_url
+        Address of an OpenAI-compatible server, for `openai:NAME` (`OPENAI_BASE_URL` works too). Such a server
+        often wants no key: without `OPENAI_API_KEY` a placeholder is sent.
+
+    Raises
+    ------
+    ModelUnavailableError
+        Unknown provider, missing package or missing key; says which.
+    """
+    started_ns = clock.now_ns()
+    try:
+        chat = init_chat_model(spec, **_settings(spec, seed, base_url))
+    except ImportError as error:
+        raise ModelUnavailableError(
+            f"model {spec!r} needs a package that is not installed: {error}"
+        ) from error
+    except Exception as error:  # every provider raises its own class for a missing key
+        raise ModelUnavailableError(
+            f"model {spec!r} cannot be used: {_first_line(error)} "
+            "(models are named embedded, embedded:/path/file.gguf or PROVIDER:NAME, such as openai:NAME)"
+        ) from error
+    return LoadedModel(
+        chat=chat,
+        id=spec,
+        file_hash=None,
+        load_s=(clock.now_ns() - started_ns) / 1e9,
+        tokens_source="provider",
+        context_tokens=None,
+    )
+
+
+def _settings(spec: str, seed: int, base_url: str | None) -> dict[str, Any]:
+    provider = spec.partition(":")[0]
+    settings: dict[str, Any] = {"temperature": 0}
+    if provider in _SEEDED:
+        settings["seed"] = seed
+    if provider == "openai":
+        # LangChain asks for counts in a stream by itself only at the official address.
+        settings["stream_usage"] = True
+    if base_url is not None:
+        settings["base_url"] = base_url
+    own_server = base_url is not None or "OPENAI_BASE_URL" in os.environ
+    if provider == "openai" and own_server and _KEY_VARIABLE not in os.environ:
+        settings["api_key"] = "none-needed"
+    return settings
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__

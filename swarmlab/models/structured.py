@@ -1,0 +1,47 @@
+"""From a constrained answer to an object: the last step of `with_structured_output`."""
+
+from collections.abc import Mapping
+from operator import itemgetter
+from typing import Any
+
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnablePassthrough
+from pydantic import BaseModel, ValidationError
+
+from swarmlab.errors import ModelError
+from swarmlab.models.constraint import read_json
+
+
+def structured_runnable(
+    bound: Runnable[LanguageModelInput, AIMessage],
+    schema: Mapping[str, Any] | type,
+    json_schema: Mapping[str, Any],
+    *,
+    include_raw: bool,
+) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
+    """Chain a model bound to `json_schema` with a reader that returns what `schema` promises.
+
+    A cut-off answer raises ModelError, or with `include_raw` that stands in `parsing_error` beside `raw`.
+    """
+
+    def read(message: AIMessage) -> Any:
+        value = read_json(message.text, message.response_metadata["finish_reason"], json_schema)
+        if isinstance(schema, type) and issubclass(schema, BaseModel):
+            return _validated(schema, value)
+        return value
+
+    reader = RunnableLambda(read)
+    if not include_raw:
+        return bound | reader
+    parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | reader, parsing_error=lambda _: None)
+    unparsed = RunnablePassthrough.assign(parsed=lambda _: None)
+    return RunnableMap(raw=bound) | parsed.with_fallbacks([unparsed], exception_key="parsing_error")
+
+
+def _validated(schema: type[BaseModel], value: Any) -> BaseModel:
+    try:
+        return schema.model_validate(value)
+    except ValidationError as error:
+        # Rules that JSON schema cannot say (validators) are the class's own.
+        raise ModelError(f"the answer breaks a rule of {schema.__name__}: {error}") from error
