@@ -1,0 +1,95 @@
+"""Rebuild an experiment's tables from its run folders: the same folders give the same bytes."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from swarmlab.records.atomic import replacing, write_text
+from swarmlab.records.published import SourceStudy
+from swarmlab.records.record import NS_PER_S, column_kinds, seconds_text
+from swarmlab.records.render import comparison_markdown
+from swarmlab.records.store import read_runs
+from swarmlab.records.tables import build_tables
+
+__all__ = ["collect", "csv_text"]
+
+_ARROW = {
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "datetime": pa.timestamp("us", tz="UTC"),
+    "text": pa.string(),
+}
+_SPANS = pa.schema(
+    [
+        *((name, pa.string()) for name in ("run_id", "span_id", "parent_id")),
+        ("links", pa.list_(pa.string())),
+        *((name, pa.string()) for name in ("category", "name", "agent")),
+        ("start_ns", pa.int64()),
+        ("end_ns", pa.int64()),
+        ("cached", pa.bool_()),
+        ("attempt", pa.int64()),
+        ("status", pa.string()),
+    ]
+)
+
+
+def collect(experiment_dir: Path, study: SourceStudy | None = None) -> dict[str, pd.DataFrame]:
+    """Write runs.parquet, runs.csv, spans.parquet, bottlenecks.csv, comparison.csv and comparison.md.
+
+    Parameters
+    ----------
+    experiment_dir
+        The results folder; its run folders are the only input.
+    study
+        The published study, whose rows stand beside ours; None leaves them out.
+
+    Returns
+    -------
+    dict
+        The tables by name.
+
+    Raises
+    ------
+    StoreError
+        There is no such folder, or it cannot be written.
+    TraceError
+        A run's spans are malformed.
+    """
+    tables = build_tables(read_runs(experiment_dir), study)
+    runs_schema = pa.schema([(name, _ARROW[kind]) for name, kind in column_kinds().items()])
+    _write_parquet(experiment_dir / "runs.parquet", tables["runs"], runs_schema)
+    _write_parquet(experiment_dir / "spans.parquet", tables["spans"], _SPANS)
+    for name in ("runs", "bottlenecks", "comparison"):
+        write_text(experiment_dir / f"{name}.csv", csv_text(tables[name]))
+    write_text(experiment_dir / "comparison.md", comparison_markdown(tables["comparison"]))
+    return tables
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """Print a frame as CSV: missing is empty, and seconds have nine decimals, exact to the nanosecond.
+
+    Parameters
+    ----------
+    frame
+        Any table of this room. Columns named `…_s` hold seconds (not rates, `…_per_s`).
+    """
+    printed = frame.copy()
+    for name in frame.columns:
+        if str(name).endswith("_s") and not str(name).endswith("_per_s"):
+            printed[name] = [_seconds(value) for value in frame[name]]
+        elif isinstance(frame[name].dtype, pd.DatetimeTZDtype):
+            printed[name] = [None if pd.isna(value) else value.isoformat() for value in frame[name]]
+    return str(printed.to_csv(index=False, lineterminator="\n"))
+
+
+def _seconds(value: float) -> str | None:
+    """Print seconds through whole nanoseconds: a float holds those exactly for runs of up to 26 days."""
+    return None if pd.isna(value) else seconds_text(round(value * NS_PER_S))
+
+
+def _write_parquet(path: Path, frame: pd.DataFrame, schema: pa.Schema) -> None:
+    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary)

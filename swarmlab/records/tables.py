@@ -1,0 +1,180 @@
+"""Every table as a function from what is on disk to a frame. `TABLES` is the registry."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from swarmlab.records.comparison import comparison, study_frame
+from swarmlab.records.published import SourceStudy
+from swarmlab.records.record import NS_PER_S, Record, column_kinds
+from swarmlab.records.store import StoredRun
+from swarmlab.trace.attribution import attribute
+from swarmlab.trace.critical_path import critical_path
+from swarmlab.trace.spans import CATEGORIES, Span
+
+__all__ = [
+    "SPAN_COLUMNS",
+    "TABLES",
+    "Tables",
+    "bottlenecks_frame",
+    "build_tables",
+    "runs_frame",
+    "spans_frame",
+    "spans_of",
+]
+
+Tables = Mapping[str, pd.DataFrame]
+"""Tables by name. `runs`, `spans` and `study` come from disk; the rest is made from them."""
+
+SPAN_COLUMNS = (
+    "run_id",
+    "span_id",
+    "parent_id",
+    "links",
+    "category",
+    "name",
+    "agent",
+    "start_ns",
+    "end_ns",
+    "cached",
+    "attempt",
+    "status",
+)
+
+_DTYPES = {"integer": "Int64", "number": "float64", "datetime": "datetime64[us, UTC]", "text": "str"}
+_JOINED = {"alerts": "; ", "lossy_switches": ", "}
+
+
+def runs_frame(records: Iterable[Record]) -> pd.DataFrame:
+    """Return one row a run, failed ones too, in the order given.
+
+    Returns
+    -------
+    DataFrame
+        The fields of `Record` as columns, in their order; what was not measured is missing.
+    """
+    rows = [record.model_dump() for record in records]
+    for row in rows:
+        row.update({name: separator.join(row[name]) for name, separator in _JOINED.items()})
+    kinds = column_kinds()
+    frame = pd.DataFrame(rows, columns=list(kinds))
+    return frame.astype({name: _DTYPES[kind] for name, kind in kinds.items()})
+
+
+def spans_frame(runs: Iterable[StoredRun]) -> pd.DataFrame:
+    """Return one row a span, run by run in the order given.
+
+    Returns
+    -------
+    DataFrame
+        `SPAN_COLUMNS`; times in integer nanoseconds of the run's clock, `links` a tuple of span ids.
+    """
+    rows = [
+        (run.record.run_id, *(getattr(span, name) for name in SPAN_COLUMNS[1:]))
+        for run in runs
+        for span in run.spans
+    ]
+    text = dict.fromkeys(("run_id", "span_id", "parent_id", "category", "name", "agent", "status"), "str")
+    numbers = {"start_ns": "int64", "end_ns": "int64", "attempt": "int64", "cached": "bool"}
+    return pd.DataFrame(rows, columns=list(SPAN_COLUMNS)).astype({**text, **numbers})
+
+
+def spans_of(spans: pd.DataFrame, run_id: str) -> list[Span]:
+    """Return the spans of one run from the `spans` table; empty when it has none."""
+    rows = spans.loc[spans["run_id"] == run_id, list(SPAN_COLUMNS[1:])].to_dict("records")
+    return [_span(row) for row in rows]
+
+
+def bottlenecks_frame(runs: pd.DataFrame, spans: pd.DataFrame) -> pd.DataFrame:
+    """Return where each run's time went: ten rows a run, one a category, zeros kept.
+
+    Parameters
+    ----------
+    runs, spans
+        The tables of those names.
+
+    Returns
+    -------
+    DataFrame
+        run_id, level, category; exclusive_s, which sums to the run's duration_s to the nanosecond; share of
+        the duration; critical_path_s; busy_s, which may exceed the duration; exclusive_ns, the exact integer.
+        A run without spans keeps its rows, with the figures missing.
+
+    Raises
+    ------
+    TraceError
+        A run's spans are malformed.
+    """
+    rows: list[dict[str, Any]] = []
+    for run_id, level in zip(runs["run_id"], runs["level"], strict=True):
+        figures = _time_by_category(spans_of(spans, run_id))
+        rows.extend({"run_id": run_id, "level": level, **figures[category]} for category in CATEGORIES)
+    figures_dtypes = dict.fromkeys(("exclusive_s", "share", "critical_path_s", "busy_s"), "float64")
+    dtypes = {
+        **dict.fromkeys(("run_id", "level", "category"), "str"),
+        **figures_dtypes,
+        "exclusive_ns": "Int64",
+    }
+    return pd.DataFrame(rows, columns=list(dtypes)).astype(dtypes)
+
+
+def build_tables(runs: Sequence[StoredRun], study: SourceStudy | None = None) -> dict[str, pd.DataFrame]:
+    """Make every table of an experiment.
+
+    Parameters
+    ----------
+    runs
+        The runs as read from disk.
+    study
+        The published study; its rows stand beside ours, marked. None leaves them out.
+
+    Returns
+    -------
+    dict
+        `runs`, `spans`, `study`, and each of `TABLES` by its name.
+    """
+    tables: dict[str, pd.DataFrame] = {
+        "runs": runs_frame(run.record for run in runs),
+        "spans": spans_frame(runs),
+        "study": study_frame(study),
+    }
+    for name, make in TABLES.items():
+        tables[name] = make(tables)
+    return tables
+
+
+def _time_by_category(spans: Sequence[Span]) -> dict[str, dict[str, Any]]:
+    if not spans:
+        return {category: {"category": category} for category in CATEGORIES}
+    attribution = attribute(spans)
+    critical = dict.fromkeys(CATEGORIES, 0)
+    for segment in critical_path(spans):
+        critical[segment.category] += segment.end_ns - segment.start_ns
+    figures = {}
+    for category in CATEGORIES:
+        exclusive_ns = attribution.exclusive_by_category.get(category, 0)
+        figures[category] = {
+            "category": category,
+            "exclusive_s": exclusive_ns / NS_PER_S,
+            "share": exclusive_ns / attribution.wall_ns if attribution.wall_ns else 0.0,
+            "critical_path_s": critical[category] / NS_PER_S,
+            "busy_s": attribution.busy_by_category.get(category, 0) / NS_PER_S,
+            "exclusive_ns": exclusive_ns,
+        }
+    return figures
+
+
+def _span(row: Mapping[Any, Any]) -> Span:
+    values = {str(name): value for name, value in row.items()}
+    missing_to_none = {
+        name: None if pd.isna(values[name]) else values[name] for name in ("parent_id", "agent")
+    }
+    return Span(**{**values, **missing_to_none, "links": tuple(values["links"])})
+
+
+# A table made from others: a function from tables to a frame, and one line here.
+TABLES: dict[str, Callable[[Tables], pd.DataFrame]] = {
+    "bottlenecks": lambda tables: bottlenecks_frame(tables["runs"], tables["spans"]),
+    "comparison": lambda tables: comparison(tables["runs"], tables["study"]),
+}
