@@ -7,7 +7,7 @@ import pandas as pd
 from swarmlab.records.interval import RATIO_METHOD, RatioInterval, ratio_interval
 from swarmlab.records.published import PublishedRun, SourceStudy
 
-__all__ = ["BASELINE", "EXPLORATORY_BELOW", "LEVEL_ORDER", "comparison", "study_frame"]
+__all__ = ["BASELINE", "EXPLORATORY_BELOW", "LEVEL_ORDER", "comparison", "study_frame", "study_split_frame"]
 
 BASELINE = "blackboard"
 LEVEL_ORDER = ("blackboard", "none", "partial", "full")
@@ -88,7 +88,7 @@ def comparison(
         One row a level, cache state, model and work. Durations (s): median, minimum and maximum of the runs
         that succeeded. `ratio`: how many times faster than the baseline, with its 95 % interval, over pairs
         (equal `pair` and cache state) in which both succeeded; missing, with a `note`, where there is none.
-        Tokens, cost and counts are medians; quality scores are means, from 0 to 1; `cache_hit_rate` is pooled.
+        Tokens, cost and counts are medians; quality scores (0 to 1) are means; `cache_hit_rate` is pooled.
     """
     keyed = runs.assign(_pair=runs["pair"].fillna(runs["repeat"]))
     rows = [_row(group, keyed, baseline) for _, group in keyed.groupby(_GROUP, dropna=False, sort=False)]
@@ -103,6 +103,12 @@ def study_frame(study: SourceStudy | None) -> pd.DataFrame:
     """Return the published rows in the columns of the comparison, marked "published"."""
     rows = [] if study is None else [_published_row(run) for run in study.runs]
     return pd.DataFrame(rows, columns=list(_DTYPES)).astype(_DTYPES)
+
+
+def study_split_frame(study: SourceStudy | None) -> pd.DataFrame:
+    """Return the published split of a duration: level, name, category, seconds and share, as claimed."""
+    rows = [] if study is None else [{"level": study.split_of, **part.model_dump()} for part in study.split]
+    return pd.DataFrame(rows, columns=["level", "name", "category", "seconds", "share"])
 
 
 def _published_row(run: PublishedRun) -> dict[str, Any]:

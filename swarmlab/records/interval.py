@@ -32,11 +32,11 @@ def ratio_interval(numerators: Sequence[float], denominators: Sequence[float]) -
     Returns
     -------
     RatioInterval
-        The geometric mean of the paired ratios and Student's t interval of the mean log ratio. With few runs it
-        covers better than resampling does. Simulated at nominal 95 % and n = 3, 5, 10 (log-normal ratios,
+        The geometric mean of the paired ratios and Student's t interval of the mean log ratio. With few runs
+        it covers better than resampling does. Simulated at nominal 95 % and n = 3, 5, 10 (log-normal ratios,
         Student-t tails with 3 degrees of freedom, and one run in ten 1.5 times slower) it covered 93 to 96 %;
-        a percentile bootstrap of the median 75, 93 to 95 and 93 %; a BCa bootstrap of the mean, at n = 5 and 10,
-        80 to 84 and 85 to 86 %.
+        a percentile bootstrap of the median 75, 93 to 95 and 93 %; a BCa bootstrap of the mean, at n = 5 and
+        10, 80 to 84 and 85 to 86 %.
 
     Raises
     ------

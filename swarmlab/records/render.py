@@ -12,15 +12,15 @@ from swarmlab.records.comparison import EXPLORATORY_BELOW
 
 __all__ = ["caveats", "comparison_markdown", "display_frame", "duration_text", "render_table"]
 
-_DASH = "–"
+_MISSING = "-"
 Row = Any
 """One row of the comparison as a named tuple."""
 
 
 def duration_text(seconds: float) -> str:
-    """Print seconds with about three significant digits, for reading; missing is a dash."""
+    """Print seconds with about three significant digits, for reading; missing is a hyphen."""
     if pd.isna(seconds):
-        return _DASH
+        return _MISSING
     if seconds >= 100:
         return f"{seconds:,.1f}"
     return f"{seconds:.2f}" if seconds >= 1 else f"{seconds:.3f}"
@@ -58,11 +58,9 @@ def display_frame(comparison: pd.DataFrame) -> pd.DataFrame:
         "Alerts": lambda row: _text(row.alerts),
         "Note": lambda row: _text(row.note),
     }
-    rows = [
-        {name: cell(row) for name, cell in headings.items()} for row in comparison.itertuples(index=False)
-    ]
+    rows = [{name: cell(row) for name, cell in headings.items()} for row in _rows(comparison)]
     shown = pd.DataFrame(rows, columns=list(headings), dtype="str")
-    empty = [name for name in ("Cost, $", "Alerts") if len(shown) and (shown[name] == _DASH).all()]
+    empty = [name for name in ("Cost, $", "Alerts") if len(shown) and (shown[name] == _MISSING).all()]
     return shown.drop(columns=empty)
 
 
@@ -70,7 +68,7 @@ def comparison_markdown(comparison: pd.DataFrame) -> str:
     """Return the comparison as a Markdown table with its caveats as sentences under it."""
     shown = display_frame(comparison)
     lines = ["# Comparison", "", _markdown_line(shown.columns), "|" + " --- |" * len(shown.columns)]
-    lines += [_markdown_line(row) for row in shown.itertuples(index=False)]
+    lines += [_markdown_line(row) for row in _rows(shown)]
     return "\n".join([*lines, "", *(f"- {_escape(sentence)}" for sentence in caveats(comparison)), ""])
 
 
@@ -102,7 +100,7 @@ def render_table(comparison: pd.DataFrame, title: str | None = None) -> Table:
     for position, heading in enumerate(cells):
         table.add_column(heading, justify="left" if position < 2 else "right", overflow="fold")
     previous: tuple[Any, ...] | None = None
-    for row in comparison.itertuples(index=False):
+    for row in _rows(comparison):
         part = (row.kind, row.model, row.data_name, row.cache_state)
         if several_models and row.kind != "published" and (previous is None or part[:3] != previous[:3]):
             heading_text = Text(f"{_text(row.model)}, {_text(row.data_name)}", style="italic")
@@ -139,8 +137,8 @@ def _ratio_sentence(ours: pd.DataFrame) -> str | None:
         return None
     baseline = ours["baseline"].dropna().iloc[0]
     return (
-        f"Times faster: duration of {baseline} over the level's, geometric mean over pairs of runs of the same "
-        "work in the same block and cache state, with Student's t interval on the logarithms."
+        f"Times faster: duration of {baseline} over the level's, geometric mean over pairs of runs of the "
+        "same work in the same block and cache state, with Student's t interval on the logarithms."
     )
 
 
@@ -153,9 +151,9 @@ def _exploratory_sentence(ours: pd.DataFrame) -> str | None:
 def _failure_sentences(ours: pd.DataFrame) -> list[str]:
     failed = ours[ours["succeeded"] < ours["attempted"]]
     return [
-        f"{row.level} ({_text(row.cache_state)}): {row.attempted - row.succeeded} of {row.attempted} runs failed; "
+        f"{row.level} ({_text(row.cache_state)}): {row.attempted - row.succeeded} of {row.attempted} failed; "
         "its figures are of the others."
-        for row in failed.itertuples(index=False)
+        for row in _rows(failed)
     ]
 
 
@@ -163,7 +161,7 @@ def _reason_sentence(ours: pd.DataFrame) -> str | None:
     without = ours[ours["ratio"].isna() & (ours["succeeded"] > 0)]
     if without.empty:
         return None
-    names = ", ".join(f"{row.level} ({_text(row.cache_state)})" for row in without.itertuples(index=False))
+    names = ", ".join(f"{row.level} ({_text(row.cache_state)})" for row in _rows(without))
     return (
         f"No speed-up for {names}: no run of {without['baseline'].iloc[0]} to pair it with did the same work."
     )
@@ -179,7 +177,7 @@ def _lossy_sentence(ours: pd.DataFrame) -> str | None:
     lossy = ours[ours["lossy_switches"].fillna("").ne("")].drop_duplicates("level")
     if lossy.empty:
         return None
-    switches = "; ".join(f"{row.level}: {row.lossy_switches}" for row in lossy.itertuples(index=False))
+    switches = "; ".join(f"{row.level}: {row.lossy_switches}" for row in _rows(lossy))
     return f"Switches that may change the answer ({switches}): read their speed beside decisions and facts."
 
 
@@ -187,6 +185,10 @@ def _token_sentence(ours: pd.DataFrame) -> str | None:
     if not (ours["tokens_source"] == "estimate").any():
         return None
     return "Some token counts are estimates, not the provider's."
+
+
+def _rows(frame: pd.DataFrame) -> list[Row]:
+    return list(frame.itertuples(index=False))
 
 
 def _level(row: Row) -> str:
@@ -197,12 +199,12 @@ def _duration(row: Row) -> tuple[str, ...]:
     median = duration_text(row.duration_median_s)
     if row.n < 2:
         return (median,)
-    return median, f"({duration_text(row.duration_min_s)}–{duration_text(row.duration_max_s)})"
+    return median, f"({duration_text(row.duration_min_s)} to {duration_text(row.duration_max_s)})"
 
 
 def _ratio(row: Row) -> tuple[str, ...]:
     if pd.isna(row.ratio):
-        return (_DASH,)
+        return (_MISSING,)
     if row.level == row.baseline:
         return ("1 (baseline)",)
     interval = "[n = 1]" if pd.isna(row.ratio_low) else f"[{row.ratio_low:.3g}, {row.ratio_high:.3g}]"
@@ -223,28 +225,28 @@ def _tools(row: Row, arrow: str) -> str:
 
 def _baselines(row: Row, separator: str) -> str:
     if pd.isna(row.keyword_accuracy) and pd.isna(row.chance_accuracy):
-        return _DASH
+        return _MISSING
     return f"({_number(row.keyword_accuracy, 2)}{separator}{_number(row.chance_accuracy, 2)})"
 
 
 def _number(value: Any, decimals: int = 0) -> str:
     if pd.isna(value):
-        return _DASH
+        return _MISSING
     # Medians of counts may fall on a half.
     places = 1 if decimals == 0 and float(value) % 1 else decimals
     return f"{float(value):,.{places}f}"
 
 
 def _percent(value: Any) -> str:
-    return _DASH if pd.isna(value) else f"{float(value):.0%}"
+    return _MISSING if pd.isna(value) else f"{float(value):.0%}"
 
 
 def _text(value: Any) -> str:
-    return _DASH if pd.isna(value) or value == "" else str(value)
+    return _MISSING if pd.isna(value) or value == "" else str(value)
 
 
 def _two_lines(lines: tuple[str, ...]) -> Text:
-    text = Text(lines[0] if lines else _DASH)
+    text = Text(lines[0] if lines else _MISSING)
     for line in lines[1:]:
         text.append("\n" + line, style="dim")
     return text

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from swarmlab.records.comparison import comparison, study_frame
+from swarmlab.records.comparison import comparison, study_frame, study_split_frame
 from swarmlab.records.published import SourceStudy
 from swarmlab.records.record import NS_PER_S, Record, column_kinds
 from swarmlab.records.store import StoredRun
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 Tables = Mapping[str, pd.DataFrame]
-"""Tables by name. `runs`, `spans` and `study` come from disk; the rest is made from them."""
+"""Tables by name. `runs`, `spans`, `study` and `study_split` come from disk; the rest is made from them."""
 
 SPAN_COLUMNS = (
     "run_id",
@@ -132,12 +132,13 @@ def build_tables(runs: Sequence[StoredRun], study: SourceStudy | None = None) ->
     Returns
     -------
     dict
-        `runs`, `spans`, `study`, and each of `TABLES` by its name.
+        `runs`, `spans`, `study`, `study_split`, and each of `TABLES` by its name.
     """
     tables: dict[str, pd.DataFrame] = {
         "runs": runs_frame(run.record for run in runs),
         "spans": spans_frame(runs),
         "study": study_frame(study),
+        "study_split": study_split_frame(study),
     }
     for name, make in TABLES.items():
         tables[name] = make(tables)
