@@ -1,8 +1,8 @@
 """Beverage sales: a seeded generator of the full canonical frame, of any size.
 
-Made-up brands, each in one category, over eight regions of three countries. Sales rise in summer (each category by its
-own amplitude), every brand has its own yearly trend, the first and the last month are partial, rows are unsorted,
-and one row in eight books a store outside its home region, as real files do.
+Made-up brands, each in one category, over eight regions of three countries. Sales rise in summer (each
+category by its own amplitude), every brand has its own yearly trend, the first and the last month are
+partial, rows are unsorted, and one row in eight books a store outside its home region, as real files do.
 """
 
 from dataclasses import dataclass
@@ -38,8 +38,14 @@ BRANDS: Final = {
     "Lumen Lemonade": ("Lemonade", 6.0, 1.55, 0.54, 0.00),
 }
 SUMMER: Final = {
-    "Cola": 0.25, "Water": 0.40, "Energy": 0.10, "Juice": 0.12, "Tea": 0.45, "Coffee": -0.15, "Lemonade": 0.55,
-}  # fmt: skip
+    "Cola": 0.25,
+    "Water": 0.40,
+    "Energy": 0.10,
+    "Juice": 0.12,
+    "Tea": 0.45,
+    "Coffee": -0.15,
+    "Lemonade": 0.55,
+}
 """How far sales in mid-July lie above the year's mean."""
 # region: (country, weight, price level)
 REGIONS: Final = {
@@ -76,7 +82,7 @@ def beverage_file(cache: DataCache, rows: int, seed: int) -> Built:
         pyarrow.csv.write_csv(generate(rows, seed), target, options)
         return (
             f"generated, not real: {rows:,} rows, seed {seed}, generator revision {REVISION}",
-            "each brand is in one category; stores span regions and countries; first and last month are partial",
+            "each brand is in one category; stores span regions; the first and the last month are partial",
         )
 
     return cache.build(name, write)
@@ -147,11 +153,13 @@ def _day_weights(days: int) -> Numbers:
     day = np.arange(days)
     year_day = (FIRST_DAY + day - (FIRST_DAY + day).astype("datetime64[Y]")).astype(float)
     summer = np.cos(2 * np.pi * (year_day - 196) / 365.25)  # 196: mid-July
+    # 1970-01-01 was a Thursday: remainders 1 to 3 are Friday to Sunday.
     weekend = 1 + 0.15 * np.isin((FIRST_DAY + day).astype("datetime64[D]").astype(int) % 7, (1, 2, 3))
     amplitude = np.array([SUMMER[category] for category, *_ in BRANDS.values()])
     trend = np.array([trend for *_, trend in BRANDS.values()])
     growth: Numbers = (1 + trend[:, None]) ** (day / 365.25)
-    return growth * (1 + amplitude[:, None] * summer) * weekend
+    weights: Numbers = growth * (1 + amplitude[:, None] * summer) * weekend
+    return weights
 
 
 def _prices(rng: np.random.Generator, draws: _Draws) -> tuple[Numbers, Numbers, Numbers]:
@@ -171,7 +179,8 @@ def _prices(rng: np.random.Generator, draws: _Draws) -> tuple[Numbers, Numbers, 
 
 def _noise(rng: np.random.Generator, rows: int) -> Numbers:
     """Return bell-shaped noise of mean 0 and standard deviation 1 from uniform draws (Irwin-Hall of 3)."""
-    return 2 * (rng.random(rows) + rng.random(rows) + rng.random(rows) - 1.5)
+    noise: Numbers = 2 * (rng.random(rows) + rng.random(rows) + rng.random(rows) - 1.5)
+    return noise
 
 
 def _pick(rng: np.random.Generator, weights: Numbers, rows: int) -> Codes:

@@ -1,8 +1,8 @@
 """What is kept of a data file once it was checked: a typed Parquet copy and what there is to know about it.
 
 An entry is found by the SHA-256 of the file's bytes, never by its name or time, and each copy is hashed again
-before it is trusted; one that does not match is rebuilt. Everything is written to a temporary name, flushed to the
-disk and then renamed, under a lock, so that two processes or a kill leave whole files only.
+before it is trusted; one that does not match is rebuilt. Everything is written to a temporary name, flushed
+to the disk and then renamed, under a lock, so that two processes or a kill leave whole files only.
 """
 
 import hashlib
@@ -106,7 +106,7 @@ class DataCache:
         return entry
 
     def build(self, name: str, write: Callable[[Path], tuple[str, ...]]) -> Built:
-        """Return the built CSV `name`, writing it with `write` (which returns its notes) unless it is whole."""
+        """Return the built CSV `name`; unless it is whole, `write` writes it and returns its notes."""
         path = self._made(self.root / "built") / f"{name}.csv"
         with self.lock(name):
             kept = _read_json(path.with_suffix(".json"))

@@ -1,7 +1,7 @@
 """Checking a user's file on first sight: every fault is an error that names file, row and column.
 
-The order is: can it be read as CSV or Parquet at all, are the columns there, are dates dates and numbers numbers,
-and last, by pandera over all rows at once, nulls, signs, infinities and years.
+The order is: can it be read as CSV or Parquet at all, are the columns there, are dates dates and numbers
+numbers, and last, by pandera over all rows at once, nulls, signs, infinities and years.
 """
 
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def check_file(path: Path) -> Checked:
     Returns
     -------
     Checked
-        The canonical and extension columns in canonical order; an optional column without any value is left out.
+        The canonical and extension columns in canonical order, without optional columns that are all empty.
 
     Raises
     ------
@@ -77,7 +77,6 @@ def check_file(path: Path) -> Checked:
         typed = _typed_parquet(raw, place)
     else:
         header = check_text(path)
-        check_names(path, header.names)
         names = header.names
         place = Place(path, lambda row: line_of_row(path, row))
         typed = _typed_csv(path, header, place)
@@ -98,8 +97,9 @@ def _typed_csv(path: Path, header: CsvHeader, place: Place) -> pd.DataFrame:
         raise ragged_row(path, header) or DataError(f"{path}: is not a regular CSV: {error}") from error
     except ValueError as error:
         raise _text_in_number(read_csv(path, None, numbers_as_text=True), place, str(error)) from error
-    # pandas fills a short row with nulls, so only a file with a null in its last column can hold one.
-    if frame.empty or frame.iloc[:, -1].isna().any() or not isinstance(frame.index, pd.RangeIndex):
+    # pandas fills a short row with empty fields, so only a file with a gap in its last column can hold one.
+    last = frame.iloc[:, -1]
+    if (last.isna() | (last == "")).any():
         short = ragged_row(path, header)
         if short:
             raise short
@@ -136,6 +136,8 @@ def _typed_parquet(raw: pd.DataFrame, place: Place) -> pd.DataFrame:
     frame = raw[list(kept_columns(tuple(raw.columns)))].copy()
     for name in frame.columns:
         if name in DIMENSIONS:
+            if isinstance(frame[name].dropna().iloc[:1].squeeze(), bytes):
+                raise DataError(f"{place.path}: column {name}: holds bytes; store it as text (UTF-8)")
             frame[name] = as_text(frame[name])
         elif name in MEASURES:
             frame[name] = _numbers(frame[name], place)
@@ -159,13 +161,10 @@ def _numbers(column: "pd.Series[Any]", place: Place) -> "pd.Series[float]":
 
 
 def _no_gaps_in_dates(frame: pd.DataFrame, place: Place) -> None:
-    gaps = frame["sale_date"].isna()
+    gaps = frame["sale_date"].isna().to_numpy()
     if gaps.any():
-        raise place.error(
-            int(gaps.to_numpy().argmax()),
-            "sale_date",
-            f"is empty{_others(int(gaps.sum()))}; every sale needs one",
-        )
+        trouble = f"is empty{_others(int(gaps.sum()))}; fill it in, it is required"
+        raise place.error(int(gaps.argmax()), "sale_date", trouble)
 
 
 def _dated(frame: pd.DataFrame, place: Place) -> tuple[pd.DataFrame, str]:

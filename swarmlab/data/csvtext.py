@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from swarmlab.data.names import check_names
 from swarmlab.data.schema import REQUIRED
 from swarmlab.errors import DataError
 
@@ -34,8 +35,8 @@ def check_text(path: Path) -> CsvHeader:
     Raises
     ------
     DataError
-        Empty, header only, another kind of file, not UTF-8 (with byte offset and line), another separator, or
-        the first row has more or fewer fields than the header.
+        Empty, header only, another kind of file, not UTF-8 (with byte offset and line), another separator, a
+        required column missing or one doubled, or a first row of more or fewer fields than the header.
     """
     with path.open("rb") as file:
         start = file.read(4)
@@ -49,12 +50,15 @@ def check_text(path: Path) -> CsvHeader:
     _check_utf8(path)
     records = _records(path)
     _, names = next(records, (0, []))
+    if not names:
+        raise DataError(f"{path}: is empty; write a header with {', '.join(REQUIRED)} and one line per sale")
     header = CsvHeader(tuple(names))
     _check_separator(path, header)
+    check_names(path, header.names)
     first = next(records, None)
     if first is None:
         raise DataError(f"{path}: has a header but no rows; write at least one sale under it")
-    if len(first[1]) != len(names) and set(REQUIRED) <= set(names):
+    if len(first[1]) != len(names):
         raise _ragged(path, 0, first, header)
     return header
 
@@ -85,8 +89,8 @@ def _ragged(path: Path, row: int, record: tuple[int, list[str]], header: CsvHead
     least = min(len(fields), len(header.names))
     last = header.names[least - 1] if least else header.names[0]
     return DataError(
-        f"{path}: row {row + 1} (line {line}) has {len(fields)} fields where the header has {len(header.names)} "
-        f"(the last that fits is column {last}); add or remove commas, or put text with a comma in quotes"
+        f"{path}: row {row + 1} (line {line}), column {last}: {len(fields)} fields where the header has "
+        f"{len(header.names)}; add or remove commas, or put text with a comma in quotes"
     )
 
 
@@ -116,11 +120,16 @@ def _check_utf8(path: Path) -> None:
                 byte = block[error.start]
                 raise DataError(
                     f"{path}: line {line}: byte {at} (0x{byte:02X}) is not UTF-8, which is expected; "
-                    f"perhaps the file is in Windows-1252 (there it is {bytes([byte]).decode('cp1252', 'replace')!r}): "
-                    "save it as CSV UTF-8"
+                    f"in Windows-1252 it would be {bytes([byte]).decode('cp1252', 'replace')!r}; "
+                    "save the file as CSV UTF-8"
                 ) from error
             if not chunk:
                 return
+            if b"\x00" in chunk:
+                line += chunk.count(b"\n", 0, chunk.index(b"\x00"))
+                raise DataError(
+                    f"{path}: line {line}: holds a zero byte, so it is no text; write it anew as CSV"
+                )
             offset += len(chunk)
             line += chunk.count(b"\n")
 

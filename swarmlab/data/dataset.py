@@ -18,8 +18,8 @@ from swarmlab.errors import DataError
 class Dataset:
     """A canonical sales frame on disk, checked.
 
-    `read` and `load` give the same rows in the same order with the same values: `sale_date` as datetime64[us] at
-    midnight, every measure as float64, text as plain strings (`read`) or categoricals (`load`).
+    `read` and `load` give the same rows in the same order with the same values: `sale_date` as datetime64[us]
+    at midnight, every measure as float64, text as plain strings (`read`) or categoricals (`load`).
     """
 
     name: str
@@ -38,7 +38,7 @@ class Dataset:
     notes: tuple[str, ...]
     "How columns map, what was left out and why, quirks, licence."
     date_form: str = ISO_DAY
-    "How `path` writes its dates, where it is text (a key of `swarmlab.data.dates.FORMS`, `+time` if more follows)."
+    "How `path` writes its dates (a key of `swarmlab.data.dates.FORMS`, perhaps `+time`; or `native`)."
 
     def read(self) -> pd.DataFrame:
         """Read all of `path` with pandas, as an ordinary first version of a tool does.
@@ -71,7 +71,7 @@ class Dataset:
             table = pq.read_table(self.columnar, columns=wanted, partitioning=None)
         except (OSError, pa.ArrowInvalid) as error:
             raise DataError(
-                f"the checked copy {self.columnar} cannot be read ({error}); open the dataset again to rebuild it"
+                f"the checked copy {self.columnar} cannot be read ({error}); open the data anew"
             ) from error
         frame: pd.DataFrame = table.to_pandas(date_as_object=False, ignore_metadata=True)
         if "sale_date" in wanted:

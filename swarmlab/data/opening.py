@@ -23,8 +23,8 @@ def open_dataset(spec: str, *, cache_dir: Path | None = None) -> Dataset:
     Parameters
     ----------
     spec
-        `grocery`; `beverage`, `beverage:1000000` or `beverage:rows=1000000,seed=7`; or the path of a .csv or .parquet
-        file (write `./grocery` for a file of that name).
+        `grocery`; `beverage`, `beverage:1000000` or `beverage:rows=1000000,seed=7`; or the path of a .csv or
+        .parquet file.
     cache_dir
         Where checked copies are kept; by default $SWARMLAB_CACHE_DIR or the user's cache directory.
 
@@ -95,11 +95,11 @@ def _beverage_size(spec: str, parameters: str) -> tuple[int, int]:
 
 def _existing_file(spec: str) -> Path:
     path = Path(spec).expanduser()
-    if path.is_dir():
+    if spec and path.is_dir():
         raise DataError(f"{path}: is a directory; name one .csv or .parquet file in it")
-    if not path.exists():
+    if not spec or not path.exists():
         raise DataError(
-            f"{path}: no such file{_suggestion(path)}; data is grocery, beverage or a file's path"
+            f"{spec or repr(spec)}: no such file{_suggestion(path)}; data is grocery, beverage or a file's path"
         )
     if path.suffix.lower() not in (*CSV_SUFFIXES, *PARQUET_SUFFIXES):
         raise DataError(

@@ -80,9 +80,9 @@ def _within_years(dates: "pd.Series[pd.Timestamp]") -> "pd.Series[bool]":
 
 
 def _finite(values: "pd.Series[float]") -> "pd.Series[bool]":
-    return ~np.isinf(values)
+    return values.abs() != np.inf
 
 
 def _not_below_zero(values: "pd.Series[float]") -> "pd.Series[bool]":
     # Minus infinity is reported once, as infinite.
-    return (values >= 0) | np.isinf(values)
+    return (values >= 0) | (values == -np.inf)

@@ -93,7 +93,8 @@ def as_days(column: "pd.Series[Any]", date_form: str) -> "pd.Series[pd.Timestamp
     if date_form == NATIVE_DATES:
         if getattr(column.dt, "tz", None) is not None:
             column = column.dt.tz_localize(None)
-        return column.dt.normalize().astype("datetime64[us]")
+        days: pd.Series[pd.Timestamp] = column.dt.normalize().astype("datetime64[us]")
+        return days
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         return column.astype("datetime64[us]")
     return parse_dates(column.astype("str"), date_form.removesuffix(WITH_TIME))
