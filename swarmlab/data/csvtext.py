@@ -40,10 +40,6 @@ def check_text(path: Path) -> CsvHeader:
     """
     with path.open("rb") as file:
         start = file.read(4)
-    if not start.strip():
-        raise DataError(
-            f"{path}: is empty; write a header line with {', '.join(REQUIRED)} and one line per sale"
-        )
     for magic, what in _OTHER_KINDS.items():
         if start.startswith(magic):
             raise DataError(f"{path}: is not CSV text but {what}")

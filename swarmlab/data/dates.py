@@ -96,7 +96,7 @@ def parse_dates(text: "pd.Series[str]", form: str) -> "pd.Series[pd.Timestamp]":
 
 
 def _distinct_days(text: "pd.Series[str]") -> "tuple[Codes, pd.Index[str], bool]":
-    """Return each row's index into the distinct days (-1: null), these as text, and if a time followed any."""
+    """Return each row's index into the distinct days (-1: null), these, and if a time followed any."""
     codes, written = pd.factorize(text)
     days = pd.Series(written, dtype="str").str.strip().str.replace(_TIME_OF_DAY, "", regex=True)
     has_time = bool((days.to_numpy() != np.asarray(written)).any())

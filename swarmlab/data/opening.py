@@ -98,9 +98,7 @@ def _existing_file(spec: str) -> Path:
     if spec and path.is_dir():
         raise DataError(f"{path}: is a directory; name one .csv or .parquet file in it")
     if not spec or not path.exists():
-        raise DataError(
-            f"{spec or repr(spec)}: no such file{_suggestion(path)}; data is grocery, beverage or a file's path"
-        )
+        raise DataError(f"{spec!r}: no such file{_suggestion(path)}; name grocery, beverage or a file's path")
     if path.suffix.lower() not in (*CSV_SUFFIXES, *PARQUET_SUFFIXES):
         raise DataError(
             f"{path}: cannot tell what it is; give it the suffix .csv or .parquet, for what it holds"

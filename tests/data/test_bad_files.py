@@ -136,6 +136,7 @@ def test_a_wrong_header_says_which_column_and_what_to_do(refused, header, said):
         (b"", "is empty"),
         (b"\n\n  \n", "is empty"),
         (b"\xef\xbb\xbf", "is empty"),
+        (b"\n\n\n\n" + HEADER.encode(), "has a header but no rows"),
         (HEADER.encode(), "has a header but no rows"),
         (HEADER.encode() + b"\n\n", "has a header but no rows"),
         (HEADER.encode("utf-16"), "UTF-16"),

@@ -42,7 +42,6 @@ def test_a_change_that_keeps_size_and_time_is_seen(path, tmp_path, checks):
     """The content decides: one altered digit with the old size and time gives another dataset."""
     before = path.stat()
     first = open_dataset(str(path), cache_dir=tmp_path / "cache")
-    path.write_text(TEXT[:-3] + "1\n" + TEXT[-1:-1] + "\n")
     path.write_text(TEXT[:-2] + "1\n")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_size == before.st_size
@@ -106,7 +105,7 @@ def _open_in_child(cache_dir, queue):
 
 def test_two_processes_share_one_copy(tmp_path):
     """Two processes that open the same new data at once end with the same single files."""
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     children = [context.Process(target=_open_in_child, args=(tmp_path, queue)) for _ in range(2)]
     for child in children:
@@ -115,4 +114,4 @@ def test_two_processes_share_one_copy(tmp_path):
     for child in children:
         child.join()
     assert answers[0] == answers[1]
-    assert [item for item in tmp_path.rglob("*.part*")] == []
+    assert list(tmp_path.rglob("*.part*")) == []
