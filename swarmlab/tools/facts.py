@@ -19,6 +19,7 @@ DECIMALS: Final[dict[str, int]] = {
     "% change": 1,
     "% per month": 2,
     "points": 1,
+    "$ exact": 2,
     "$/unit": 2,
     "ratio": 2,
     "index": 2,
@@ -87,9 +88,9 @@ class FactSheet:
         if fact_id in self._facts:
             raise ValueError(f"fact {fact_id} was added twice")
         kept = rounded(value, unit)
-        known = kept != NOT_AVAILABLE
+        unit = "none" if kept == NOT_AVAILABLE else unit.removesuffix(" exact")
         n_rows = self.rows if rows is None else int(rows)
-        fact = Fact(fact_id, self.tool, label, kept, unit if known else "none", n_rows, headline)
+        fact = Fact(fact_id, self.tool, label, kept, unit, n_rows, headline)
         self._facts[fact_id] = fact
         return fact
 
@@ -103,12 +104,17 @@ def of(metric: str, dimension: str, entity: str) -> str:
     return f"{metric}[{dimension}={entity}]"
 
 
+def spelled(n: int) -> str:
+    """Write a small number as a word, for a label that is to hold no figures but facts."""
+    return _NUMBER_WORDS[n] if n < len(_NUMBER_WORDS) else str(n)
+
+
 def rounded(value: float | int | str | None, unit: str) -> float | int | str:
     """Round by the rule of the unit; None, NaN and infinity become `NOT_AVAILABLE`.
 
-    Amounts ("$") of 1,000 and more are kept in whole currency units, smaller ones in cents. Rounding goes
-    through a few guard decimals first: two sums that differ only in their last bits then agree even
-    where the value lies on a tie.
+    Amounts ("$") of 1,000 and more are kept in whole currency units, smaller ones in cents; "$ exact" keeps
+    the cents of any amount. Rounding goes through a few guard decimals first: two sums that differ only in
+    their last bits then agree even where the value lies on a tie.
     """
     if value is None:
         return NOT_AVAILABLE
@@ -121,9 +127,12 @@ def rounded(value: float | int | str | None, unit: str) -> float | int | str:
     if decimals is None:
         decimals = 0 if abs(number) >= LARGE_AMOUNT else 2
     number = round(round(number, decimals + _GUARD_DECIMALS), decimals)
-    if decimals == 0 or (unit == "$" and number.is_integer()):
+    if decimals == 0 or (unit in ("$", "$ exact") and number.is_integer()):
         return int(number)
     return number + 0.0  # turns -0.0 into 0.0
+
+
+_NUMBER_WORDS: Final = tuple("no one two three four five six seven eight nine ten eleven twelve".split())
 
 
 def _money(value: float) -> str:

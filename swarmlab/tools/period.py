@@ -28,6 +28,8 @@ class Period:
     """Full months, "YYYY-MM", oldest first."""
     partial: tuple[str, ...]
     """Months with rows that are not full."""
+    is_monthly: bool
+    """Each month has a single date: the data are by month, not by day."""
     month_of_day: NDArray[np.intp]
     """Position in `months` by day offset from `first`; `len(months)` for days outside full months."""
 
@@ -74,6 +76,7 @@ def period_of(day: NDArray[Any], first: date) -> Period:
         last=last,
         months=tuple(_name(m) for m in full),
         partial=tuple(_name(int(m)) for m in seen if int(m) not in position),
+        is_monthly=is_monthly,
         month_of_day=table[month_number - low],
     )
 

@@ -116,6 +116,12 @@ class Sales:
         absent = [code for code, name in enumerate(names) if name in focus and not present[code]]
         return kept + extra + absent
 
+    @property
+    def pairs(self) -> tuple[Codes, Codes]:
+        """Brand code and category code of each combination that occurs, in the order of the axis "pair"."""
+        brand, category = np.divmod(self._pair[0], self.axis("category").size)
+        return brand, category
+
     # -- measures
 
     @property
@@ -183,6 +189,10 @@ class Sales:
             return Axis(self._kept(code.astype(np.intp)[self._day]), tuple(map(str, found)))
         if dimension == "weekday":
             return Axis(self._kept(self.period.weekdays()[self._day]), WEEKDAYS)
+        if dimension == "pair":
+            brands, categories = self.names("brand"), self.names("category")
+            names = (f"{brands[b]} / {categories[c]}" for b, c in zip(*self.pairs, strict=True))
+            return Axis(self._pair[1], tuple(names))
         if dimension == "day":
             return Axis(self._kept(self._day), tuple(map(str, range(self.period.days))))
         whole = self._whole_axis(dimension)
@@ -209,6 +219,16 @@ class Sales:
     def _day(self) -> Codes:
         day: Codes = self._epoch_day - self._epoch_day.min()
         return day
+
+    @cached_property
+    def _pair(self) -> tuple[Codes, Codes]:
+        """Combinations of brand and category that occur, and the code of each row among them."""
+        brand, category = self.axis("brand"), self.axis("category")
+        combined = brand.codes * category.size + category.codes
+        found = np.flatnonzero(np.bincount(combined))
+        position = np.empty(brand.size * category.size, dtype=np.intp)
+        position[found] = np.arange(len(found))
+        return found, position[combined]
 
     def _measure(self, name: str) -> Floats:
         if name not in self._ticks:

@@ -12,6 +12,9 @@ from swarmlab.errors import SpecError
 REGION_DIMENSIONS: Final = ("region", "country", "store_id")
 """Where "region" is looked for, best first."""
 
+GROWTH_TILT: Final = {"awareness": 1.0, "conversion": 1.0, "launch": 2.0, "retention": 0.0}
+"""How strongly a campaign type follows growth when money is split; a retention campaign does not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -43,6 +46,11 @@ EVERYTHING: Final = Scope()
 def region_dimension(columns: Collection[str]) -> str | None:
     """Column that stands for "region" in data with these columns; None where there is none of them."""
     return next((name for name in REGION_DIMENSIONS if name in columns), None)
+
+
+def growth_tilt(campaign_type: str) -> float:
+    """Tilt of a campaign type; 1 for a type without one of its own."""
+    return GROWTH_TILT.get(campaign_type, 1.0)
 
 
 def check_scope(scope: Scope, known: Mapping[str, Sequence[str]]) -> None:
