@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from swarmlab.errors import SpecError
+from swarmlab.models.constraint import prose_schema
 from swarmlab.models.embedded import EmbeddedChat
 from swarmlab.models.engine import Engine
 from swarmlab.models.gguf import check_chat_model
@@ -24,6 +25,7 @@ __all__ = [
     "load_embedded",
     "load_model",
     "load_provider",
+    "prose_schema",
 ]
 
 

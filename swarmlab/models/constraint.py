@@ -1,10 +1,11 @@
 """JSON schemas as decoding constraints: which keywords are honoured, the grammar, and reading the answer.
 
 llama.cpp drops a grammar it cannot compile *in silence* and then generates freely. So a schema is checked
-before decoding against the keywords that work (llguidance's), and every answer is checked against it after.
+before decoding against what works (llguidance's share of JSON schema), and every answer against it after.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,11 +15,10 @@ from pydantic import BaseModel
 
 from swarmlab.errors import ModelError
 
-# Source: llguidance's documentation of its JSON schema support. `oneOf` is left out on purpose: that exactly
-# one branch holds is not kept.
+# Source: llguidance's documentation of its JSON schema support, and a test of each.
 HONOURED = frozenset(
     {
-        *("type", "enum", "const", "anyOf", "allOf", "$ref"),
+        *("type", "enum", "const", "anyOf", "allOf", "oneOf", "$ref"),
         *("properties", "required", "additionalProperties", "patternProperties"),
         *("minProperties", "maxProperties"),
         *("items", "prefixItems", "minItems", "maxItems"),
@@ -30,23 +30,32 @@ HONOURED = frozenset(
 ANNOTATIONS = frozenset(
     {
         *("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"),
-        *("$schema", "$id", "$comment", "$defs", "definitions"),
+        *("$schema", "$id", "$comment", "$defs", "definitions", "discriminator"),
     }
 )
+FORMATS = frozenset({"date", "time", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
+# A small model writes an open string until its tokens run out, so those are bounded (in characters).
+STRING_LIMIT = 200
 _BY_NAME = frozenset({"properties", "patternProperties", "$defs", "definitions"})
-_NOT_SCHEMAS = frozenset({"enum", "const", "default", "examples", "required"})
+_NOT_SCHEMAS = frozenset({"enum", "const", "default", "examples", "required", "discriminator"})
+# Look-around, back references, word boundaries: valid in Python, unknown to the decoder's expressions.
+_UNKNOWN_TO_DECODER = re.compile(r"\(\?(?!:)|\\[bB1-9]")
+_LETTER = "A-Za-zÀ-ÖØ-öø-ÿ"
 
 
-def json_schema_of(schema: Mapping[str, Any] | type) -> dict[str, Any]:
-    """Return the JSON schema of a pydantic class, a TypedDict class, a tool schema or a JSON schema dict.
+def json_schema_of(
+    schema: Mapping[str, Any] | type, string_limit: int | None = STRING_LIMIT
+) -> dict[str, Any]:
+    """Return the JSON schema of a pydantic or TypedDict class, a tool schema or a JSON schema dict.
 
     Objects that list their properties are closed (`additionalProperties: false`) unless they say otherwise:
-    left open, a small model invents keys until its tokens run out.
+    left open, a small model invents keys. Strings that are not bounded otherwise get
+    `maxLength: string_limit`. `oneOf` becomes `anyOf`, which is all that decoding can keep of it.
 
     Raises
     ------
     ModelError
-        A keyword that constrained decoding does not honour; names it and where it stands.
+        A keyword, format or pattern that constrained decoding does not honour; names it and where it stands.
     """
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         raw: Mapping[str, Any] = schema.model_json_schema()
@@ -54,8 +63,21 @@ def json_schema_of(schema: Mapping[str, Any] | type) -> dict[str, Any]:
         raw = schema
     else:
         raw = convert_to_json_schema(schema)  # type: ignore[arg-type]
-    closed: dict[str, Any] = _close(raw, "schema")
-    return closed
+    bounded: dict[str, Any] = _bounded(raw, "schema", string_limit)
+    return bounded
+
+
+def prose_schema(min_words: int, max_words: int) -> dict[str, Any]:
+    """Return the schema of one sentence without digits: capital first, single spaces, a full stop at the end.
+
+    A decoder that only forbids digits lets the model pad with spaces or write "¼"; one that insists on words
+    does not. Letters are Latin, words at most 20 letters long.
+    """
+    word = f"[{_LETTER}][{_LETTER}'-]{{0,19}}"
+    return {
+        "type": "string",
+        "pattern": f"^[A-Z][{_LETTER}'-]{{0,19}}([,;]? {word}){{{min_words - 1},{max_words - 1}}}\\.$",
+    }
 
 
 def grammar(schema: Mapping[str, Any]) -> str:
@@ -93,30 +115,54 @@ def _is_tool(schema: Mapping[str, Any]) -> bool:
     return "parameters" in schema or "input_schema" in schema or schema.get("type") == "function"
 
 
-def _close(node: Any, where: str) -> Any:
+def _bounded(node: Any, where: str, string_limit: int | None) -> Any:
     if isinstance(node, list):
-        return [_close(item, f"{where}[{index}]") for index, item in enumerate(node)]
+        return [_bounded(item, f"{where}[{index}]", string_limit) for index, item in enumerate(node)]
     if not isinstance(node, Mapping):
         return node
-    closed = dict(_closed_items(node, where))
-    if "properties" in closed:
-        closed.setdefault("additionalProperties", False)
-    return closed
+    bounded = dict(_bounded_items(node, where, string_limit))
+    if "properties" in bounded:
+        bounded.setdefault("additionalProperties", False)
+    if string_limit is not None and _is_open_string(bounded):
+        bounded["maxLength"] = string_limit
+    return bounded
 
 
-def _closed_items(node: Mapping[str, Any], where: str) -> Iterator[tuple[str, Any]]:
+def _bounded_items(
+    node: Mapping[str, Any], where: str, string_limit: int | None
+) -> Iterator[tuple[str, Any]]:
     for keyword, value in node.items():
         place = f"{where}.{keyword}"
-        if keyword not in HONOURED and keyword not in ANNOTATIONS:
-            raise ModelError(
-                f"{place}: constrained decoding does not honour the keyword {keyword!r}; leave it out"
-            )
+        _check_keyword(keyword, value, place)
         if keyword in _NOT_SCHEMAS:
             yield keyword, value
         elif keyword in _BY_NAME:
-            yield keyword, {name: _close(child, f"{place}.{name}") for name, child in value.items()}
+            named = {name: _bounded(child, f"{place}.{name}", string_limit) for name, child in value.items()}
+            yield keyword, named
         else:
-            yield keyword, _close(value, place)
+            yield "anyOf" if keyword == "oneOf" else keyword, _bounded(value, place, string_limit)
+
+
+def _check_keyword(keyword: str, value: Any, place: str) -> None:
+    if keyword not in HONOURED and keyword not in ANNOTATIONS:
+        raise ModelError(
+            f"{place}: constrained decoding does not honour the keyword {keyword!r}; leave it out"
+        )
+    if keyword == "format" and value not in FORMATS:
+        raise ModelError(f"{place}: constrained decoding does not know the format {value!r}; leave it out")
+    if keyword == "pattern":
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ModelError(f"{place}: {value!r} is not a regular expression: {error}") from error
+        if found := _UNKNOWN_TO_DECODER.search(value):
+            raise ModelError(f"{place}: constrained decoding does not know {found.group()!r} in {value!r}")
+
+
+def _is_open_string(schema: Mapping[str, Any]) -> bool:
+    kinds = schema.get("type")
+    is_string = kinds == "string" or (isinstance(kinds, list) and "string" in kinds)
+    return is_string and not schema.keys() & {"maxLength", "pattern", "format", "enum", "const"}
 
 
 def _excerpt(text: str, limit: int = 120) -> str:

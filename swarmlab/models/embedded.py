@@ -21,14 +21,14 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel, ConfigDict, Field
 
 from swarmlab.errors import ModelError
-from swarmlab.models.constraint import grammar, json_schema_of
+from swarmlab.models.constraint import STRING_LIMIT, grammar, json_schema_of
 from swarmlab.models.conversation import chat_messages
 from swarmlab.models.engine import Completion, Engine, Job
 from swarmlab.models.structured import structured_runnable
 from swarmlab.models.tool_calls import ToolPlan, plan_tools
 
 # What a call may override or carry; anything else is a mistake that must not pass in silence.
-_CALL_OPTIONS = frozenset({"temperature", "seed", "max_tokens", "top_p"})
+_CALL_OPTIONS = ("temperature", "seed", "max_tokens", "top_p", "repeat_penalty")
 _CARRIED = frozenset(
     {"tools", "tool_choice", "max_tool_calls", "response_schema", "ls_structured_output_format"}
 )
@@ -65,7 +65,11 @@ class EmbeddedChat(BaseChatModel):
     seed: int = 0
     max_tokens: int | None = 512
     """Bound of one answer; None lets it run until it ends or fills the context."""
+    repeat_penalty: float | None = None
+    """Above 1 it keeps prose from loops; it also bends choices, so leave it off for those."""
     stop: list[str] | None = None
+    string_limit: int | None = STRING_LIMIT
+    """Characters of a string in structured output or a tool call whose schema does not bound it."""
     max_tool_calls: int = 8
     """Bound of parallel tool calls in one answer, when `bind_tools(parallel_tool_calls=True)`."""
 
@@ -81,7 +85,7 @@ class EmbeddedChat(BaseChatModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        names = ("model_name", "temperature", "top_p", "seed", "max_tokens", "stop")
+        names = ("model_name", *_CALL_OPTIONS, "stop", "string_limit")
         return {name: getattr(self, name) for name in names}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
@@ -209,7 +213,7 @@ class EmbeddedChat(BaseChatModel):
         openai_tools = [convert_to_openai_tool(tool) for tool in tools]
         choice = _choice(tool_choice)
         # Mistakes in names and schemas are reported here, not at the first call.
-        plan_tools(openai_tools, choice, limit)
+        plan_tools(openai_tools, choice, limit, self.string_limit)
         return self.bind(tools=openai_tools, tool_choice=choice, max_tool_calls=limit, **kwargs)
 
     def with_structured_output(
@@ -242,10 +246,10 @@ class EmbeddedChat(BaseChatModel):
             raise ModelError(f"unknown structured output method {method!r}")
         # Always strict: the decoder cannot leave the schema.
         del strict
-        json_schema = json_schema_of(schema)
+        json_schema = json_schema_of(schema, self.string_limit)
         bound = self.bind(
             response_schema=json_schema,
-            ls_structured_output_format={"kwargs": {"method": method}, "schema": json_schema},
+            ls_structured_output_format={"kwargs": {"method": method}, "schema": schema},
             **kwargs,
         )
         return structured_runnable(bound, schema, json_schema, include_raw=include_raw)
@@ -253,7 +257,7 @@ class EmbeddedChat(BaseChatModel):
     def _prepare(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, options: Mapping[str, Any]
     ) -> _Call:
-        unknown = sorted(set(options) - _CALL_OPTIONS - _CARRIED)
+        unknown = sorted(set(options) - {*_CALL_OPTIONS} - _CARRIED)
         if unknown:
             raise ModelError(f"the embedded model does not know the option {unknown[0]!r}")
         settings = {name: options.get(name, getattr(self, name)) for name in _CALL_OPTIONS}
@@ -264,6 +268,7 @@ class EmbeddedChat(BaseChatModel):
             options.get("tools", ()),
             options.get("tool_choice", "auto"),
             options.get("max_tool_calls", self.max_tool_calls),
+            self.string_limit,
         )
         schema = tools.schema if tools else options.get("response_schema")
         if schema is not None:

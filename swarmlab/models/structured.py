@@ -7,7 +7,8 @@ from typing import Any
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnablePassthrough
-from pydantic import BaseModel, ValidationError
+from langchain_core.utils.pydantic import is_basemodel_subclass
+from pydantic import BaseModel
 
 from swarmlab.errors import ModelError
 from swarmlab.models.constraint import read_json
@@ -27,9 +28,7 @@ def structured_runnable(
 
     def read(message: AIMessage) -> Any:
         value = read_json(message.text, message.response_metadata["finish_reason"], json_schema)
-        if isinstance(schema, type) and issubclass(schema, BaseModel):
-            return _validated(schema, value)
-        return value
+        return _validated(schema, value) if _is_pydantic(schema) else value
 
     reader = RunnableLambda(read)
     if not include_raw:
@@ -39,9 +38,14 @@ def structured_runnable(
     return RunnableMap(raw=bound) | parsed.with_fallbacks([unparsed], exception_key="parsing_error")
 
 
-def _validated(schema: type[BaseModel], value: Any) -> BaseModel:
+def _is_pydantic(schema: Mapping[str, Any] | type) -> bool:
+    return isinstance(schema, type) and is_basemodel_subclass(schema)
+
+
+def _validated(schema: Any, value: Any) -> Any:
     try:
-        return schema.model_validate(value)
-    except ValidationError as error:
+        # LangChain still takes pydantic's old classes.
+        return schema.model_validate(value) if issubclass(schema, BaseModel) else schema.parse_obj(value)
+    except ValueError as error:
         # Rules that JSON schema cannot say (validators) are the class's own.
         raise ModelError(f"the answer breaks a rule of {schema.__name__}: {error}") from error

@@ -9,10 +9,11 @@ from typing import Any
 from langchain_core.messages import ToolCall
 
 from swarmlab.errors import ModelError
-from swarmlab.models.constraint import json_schema_of, read_json
+from swarmlab.models.constraint import STRING_LIMIT, json_schema_of, read_json
 
 # With tool_choice "auto" the model may answer in words instead, under this key.
 REPLY = "reply"
+_REPLY_OPENING = f'{{"{REPLY}":"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,11 @@ class ToolPlan:
         Raises
         ------
         ModelError
-            The answer was cut off or breaks the schema.
+            The answer breaks the schema, or was cut off within a tool call. Words that were cut off are
+            returned as they are, like any text; `finish_reason` says so.
         """
+        if finish_reason == "length" and text.startswith(_REPLY_OPENING):
+            return _cut_reply(text), []
         answer = read_json(text, finish_reason, self.schema)
         if REPLY in answer:
             return answer[REPLY], []
@@ -41,7 +45,9 @@ class ToolPlan:
         ]
 
 
-def plan_tools(tools: Sequence[Mapping[str, Any]], choice: str, max_calls: int) -> ToolPlan | None:
+def plan_tools(
+    tools: Sequence[Mapping[str, Any]], choice: str, max_calls: int, string_limit: int | None = STRING_LIMIT
+) -> ToolPlan | None:
     """Turn OpenAI-format tools into a plan.
 
     Parameters
@@ -52,6 +58,8 @@ def plan_tools(tools: Sequence[Mapping[str, Any]], choice: str, max_calls: int) 
         `auto` (words or calls), `any` (calls), `none` (returns None), or the name of the one tool to call.
     max_calls
         At most so many calls in one answer; the decoder enforces it.
+    string_limit
+        Bound, in characters, of string arguments that have none.
 
     Raises
     ------
@@ -67,7 +75,7 @@ def plan_tools(tools: Sequence[Mapping[str, Any]], choice: str, max_calls: int) 
             raise ModelError(f"tool_choice {choice!r} names no bound tool")
     calls = {
         "type": "array",
-        "items": {"anyOf": [_call_schema(function) for function in functions]},
+        "items": {"anyOf": [_call_schema(function, string_limit) for function in functions]},
         "minItems": 1,
         "maxItems": max_calls,
     }
@@ -78,13 +86,24 @@ def plan_tools(tools: Sequence[Mapping[str, Any]], choice: str, max_calls: int) 
     return ToolPlan(schema, _preamble(functions, choice))
 
 
+def _cut_reply(text: str) -> str:
+    """Close the string of an unfinished reply, leaving out an escape or character that was cut in two."""
+    for end in range(len(text), max(len(text) - 12, len(_REPLY_OPENING)) - 1, -1):
+        try:
+            words = json.loads(text[:end] + '"}')[REPLY]
+        except json.JSONDecodeError:
+            continue
+        return str(words)
+    raise ModelError(f"the answer was cut off and cannot be read: {text!r}")
+
+
 def _closed_object(key: str, value: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": False}
 
 
-def _call_schema(function: Mapping[str, Any]) -> dict[str, Any]:
+def _call_schema(function: Mapping[str, Any], string_limit: int | None) -> dict[str, Any]:
     parameters = function.get("parameters") or {"type": "object", "properties": {}}
-    arguments = json_schema_of({**parameters, "additionalProperties": False})
+    arguments = json_schema_of({**parameters, "additionalProperties": False}, string_limit)
     return {
         "type": "object",
         "properties": {"name": {"const": function["name"]}, "arguments": arguments},
