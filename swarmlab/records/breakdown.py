@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from swarmlab.records.comparison import LEVEL_ORDER
+from swarmlab.records.comparison import level_key
 from swarmlab.records.palette import (
     CATEGORY_COLOURS,
     NOT_BROKEN_DOWN,
@@ -66,7 +66,7 @@ def breakdown(tables: Tables, options: PlotOptions) -> Figure:  # noqa: ARG001 -
 
 
 def _draw_measured(axes: Axes, panel: pd.DataFrame, bottlenecks: pd.DataFrame) -> None:
-    levels = _level_order(panel["level"])
+    levels = sorted(panel["level"].unique(), key=level_key)
     succeeded = panel[panel["status"] == "ok"]
     parts = bottlenecks[bottlenecks["run_id"].isin(succeeded["run_id"])]
     means = parts.groupby(["level", "category"])["exclusive_s"].mean()
@@ -168,11 +168,6 @@ def _panel_title(key: Any, runs: pd.DataFrame) -> str:
         if name != "cache_state" and runs[name].nunique() > 1
     ]
     return ", ".join([f"{key[-1]} cache", *differing])
-
-
-def _level_order(levels: "pd.Series[str]") -> list[str]:
-    known = [level for level in LEVEL_ORDER if level in set(levels)]
-    return known + sorted(set(levels) - set(known))
 
 
 def _rows(frame: pd.DataFrame) -> list[Any]:

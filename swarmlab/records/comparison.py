@@ -7,7 +7,15 @@ import pandas as pd
 from swarmlab.records.interval import RATIO_METHOD, RatioInterval, ratio_interval
 from swarmlab.records.published import PublishedRun, SourceStudy
 
-__all__ = ["BASELINE", "EXPLORATORY_BELOW", "LEVEL_ORDER", "comparison", "study_frame", "study_split_frame"]
+__all__ = [
+    "BASELINE",
+    "EXPLORATORY_BELOW",
+    "LEVEL_ORDER",
+    "comparison",
+    "level_key",
+    "study_frame",
+    "study_split_frame",
+]
 
 BASELINE = "blackboard"
 LEVEL_ORDER = ("blackboard", "none", "partial", "full")
@@ -105,6 +113,11 @@ def study_frame(study: SourceStudy | None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(_DTYPES)).astype(_DTYPES)
 
 
+def level_key(level: str) -> tuple[int, str]:
+    """Return the key that sorts levels: the presets in their order, then others by name."""
+    return (LEVEL_ORDER.index(level) if level in LEVEL_ORDER else len(LEVEL_ORDER), level)
+
+
 def study_split_frame(study: SourceStudy | None) -> pd.DataFrame:
     """Return the published split of a duration: level, name, category, seconds and share, as claimed."""
     rows = [] if study is None else [{"level": study.split_of, **part.model_dump()} for part in study.split]
@@ -197,7 +210,7 @@ def _note(row: dict[str, Any], group: pd.DataFrame, reason: str | None) -> str:
     lost = row["succeeded"] - row["n_pairs"] if row.get("n_pairs") is not None else 0
     hits = int((group["cache_hits"].fillna(0) > 0).sum()) if row["cache_state"] == "cold" else 0
     parts = (
-        "exploratory" if row["n"] < EXPLORATORY_BELOW else None,
+        "exploratory" if 0 < row["n"] < EXPLORATORY_BELOW else None,
         "n = 1, no interval" if row.get("n_pairs") == 1 and row["level"] != row["baseline"] else None,
         reason,
         f"{lost} without a partner" if lost > 0 and reason is None else None,
@@ -247,6 +260,5 @@ def _row_order(row: dict[str, Any]) -> tuple[Any, ...]:
         row["model"] or "~",
         row["profile"] or "~",
         _CACHE_ORDER.index(cache) if cache in _CACHE_ORDER else len(_CACHE_ORDER),
-        LEVEL_ORDER.index(level) if level in LEVEL_ORDER else len(LEVEL_ORDER),
-        level,
+        *level_key(level),
     )

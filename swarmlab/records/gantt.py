@@ -91,8 +91,9 @@ def _chosen(runs: pd.DataFrame, run_id: str | None) -> "pd.Series[str] | None":
         return None
     cold = succeeded[succeeded["cache_state"] == "cold"]
     pool = cold if len(cold) else succeeded
-    present = [level for level in LEVEL_ORDER if level in set(pool["level"])] or sorted(pool["level"])
-    return pool[pool["level"] == present[-1]].iloc[0]
+    presets = [level for level in LEVEL_ORDER if level in set(pool["level"])]
+    level = presets[-1] if presets else min(pool["level"])
+    return pool[pool["level"] == level].iloc[0]
 
 
 def _lanes(spans: Sequence[Span]) -> list[tuple[str, _Places]]:

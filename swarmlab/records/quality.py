@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
+from matplotlib.ticker import LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
 from swarmlab.records.comparison import BASELINE
@@ -96,7 +97,9 @@ def _scale(axes: Axes, shown: pd.DataFrame) -> None:
     durations = shown["duration_median_s"]
     if durations.min() > 0 and durations.max() / durations.min() > 8:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         axes.set_xlim(left=0)
     axes.margins(x=0.12)
@@ -114,7 +117,9 @@ def _place_labels(figure: Figure, axes: Axes, shown: pd.DataFrame) -> None:
     pixels = [axes.transData.transform(point) for point in points]
     taken = [Bbox.from_bounds(x - 7, y - 7, 14, 14) for x, y in pixels]
     for point, level in zip(points, shown["level"], strict=True):
-        label = axes.annotate(plain(level), point, textcoords="offset points", fontsize=9, va="center")
+        label = axes.annotate(
+            plain(level), point, xytext=_OFFSETS[0], textcoords="offset points", fontsize=9, va="center"
+        )
         taken.append(_settle(label, axes, taken))
 
 

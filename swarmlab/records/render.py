@@ -1,4 +1,4 @@
-"""The comparison table for people: Markdown, the terminal, and the sentences that belong under it."""
+"""The comparison and the breakdown for people: Markdown, and tables for the terminal."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,9 +8,18 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from swarmlab.records.comparison import EXPLORATORY_BELOW
+from swarmlab.records.caveats import caveats
+from swarmlab.records.comparison import level_key
+from swarmlab.trace.spans import CATEGORIES
 
-__all__ = ["caveats", "comparison_markdown", "display_frame", "duration_text", "render_table"]
+__all__ = [
+    "caveats",
+    "comparison_markdown",
+    "display_frame",
+    "duration_text",
+    "render_breakdown",
+    "render_table",
+]
 
 _MISSING = "-"
 Row = Any
@@ -37,31 +46,32 @@ def display_frame(comparison: pd.DataFrame) -> pd.DataFrame:
     headings: dict[str, Callable[[Row], str]] = {
         "Level": _level,
         "Kind": lambda row: str(row.kind),
-        "Cache": lambda row: _text(row.cache_state),
         "Model": lambda row: _text(row.model),
         "Data": lambda row: _text(row.data_name),
+        "Cache": lambda row: _text(row.cache_state),
         "Succeeded": lambda row: f"{row.succeeded} of {row.attempted}",
         "Failure rate": lambda row: row.failure_bound,
-        "Duration, s: median (range)": lambda row: " ".join(_duration(row)),
+        "Duration, s: median (range)": lambda row: _joined(_duration(row)),
         "Times faster [95 %]": lambda row: " ".join(_ratio(row)),
-        "Tokens (prompt + completion)": _tokens,
-        "Tokens/s": lambda row: _number(row.tokens_per_s, 1),
-        "Cost, $": lambda row: _number(row.cost_usd, 4),
-        "Agents": lambda row: _number(row.n_agents),
-        "Tool calls → executed": lambda row: _tools(row, " → "),
-        "Model calls": lambda row: _number(row.n_model_calls),
-        "Cache hits": lambda row: _percent(row.cache_hit_rate),
         "Facts": lambda row: _number(row.fact_coverage, 2),
         "Grounded": lambda row: _number(row.groundedness, 2),
-        "Decisions": lambda row: _number(row.decision_accuracy, 2),
-        "(keyword, chance)": lambda row: _baselines(row, ", "),
+        "Decisions (keyword, chance)": lambda row: _joined(_decisions(row)),
+        "Tokens (prompt + completion)": _tokens,
+        "Tokens/s": lambda row: _number(row.tokens_per_s, 1),
+        "Cost, $": lambda row: _cost(row.cost_usd),
+        "Agents": lambda row: _number(row.n_agents),
+        "Tool calls → executed": _tools,
+        "Model calls": lambda row: _number(row.n_model_calls),
+        "Cache hits": lambda row: _percent(row.cache_hit_rate),
         "Alerts": lambda row: _text(row.alerts),
         "Note": lambda row: _text(row.note),
     }
     rows = [{name: cell(row) for name, cell in headings.items()} for row in _rows(comparison)]
     shown = pd.DataFrame(rows, columns=list(headings), dtype="str")
+    # What is the same in every row is said once, beside the table.
+    same = [name for name in ("Kind", "Model", "Data") if shown[name].replace(_MISSING, pd.NA).nunique() < 2]
     empty = [name for name in ("Cost, $", "Alerts") if len(shown) and (shown[name] == _MISSING).all()]
-    return shown.drop(columns=empty)
+    return shown.drop(columns=[*same, *empty])
 
 
 def comparison_markdown(comparison: pd.DataFrame) -> str:
@@ -79,26 +89,23 @@ def render_table(comparison: pd.DataFrame, title: str | None = None) -> Table:
         "Level": lambda row: (_level(row), *(() if row.kind == "measured" else (str(row.kind),))),
         "Cache": lambda row: (_text(row.cache_state),),
         "OK": lambda row: (f"{row.succeeded}/{row.attempted}",),
-        "Seconds\n(range)": _duration,
-        "Faster\n[95 %]": _ratio,
-        "Tokens": lambda row: (_number(row.total_tokens),),
-        "/s": lambda row: (_number(row.tokens_per_s, 1),),
+        "Seconds\nrange": _duration,
+        "Times faster\n[95 %]": _ratio,
+        "Tokens\na second": lambda row: (_number(row.total_tokens), _number(row.tokens_per_s, 1)),
         "Agents": lambda row: (_number(row.n_agents),),
-        "Tools\n→ run": lambda row: (_number(row.n_tool_calls), f"→ {_number(row.n_tool_executions)}"),
+        "Tools\n→ run": lambda row: (_tools(row),),
         "Hits": lambda row: (_percent(row.cache_hit_rate),),
-        "Facts": lambda row: (_number(row.fact_coverage, 2),),
-        "Ground-\ned": lambda row: (_number(row.groundedness, 2),),
-        "Deci-\nsions": lambda row: (_number(row.decision_accuracy, 2),),
-        "Keyword\nchance": lambda row: (_number(row.keyword_accuracy, 2), _number(row.chance_accuracy, 2)),
+        "Facts\ngrounded": lambda row: (_number(row.fact_coverage, 2), _number(row.groundedness, 2)),
+        "Decisions\nkw., chance": _decisions,
     }
     if comparison["cost_usd"].fillna(0).gt(0).any():
-        cells["Cost $"] = lambda row: (_number(row.cost_usd, 4),)
+        cells["Cost $"] = lambda row: (_cost(row.cost_usd),)
     if comparison["alerts"].fillna("").ne("").any():
-        cells["Alerts"] = lambda row: (str(row.alerts).count(";") + 1 if row.alerts else 0) * ("!",)
+        cells["!"] = lambda row: ("!" if pd.notna(row.alerts) and row.alerts else " ",)
     caption = Text("\n".join(caveats(comparison)), justify="left")
     table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), width=None)
     for position, heading in enumerate(cells):
-        table.add_column(heading, justify="left" if position < 2 else "right", overflow="fold")
+        table.add_column(heading, justify="left" if position < 2 else "right", overflow="fold", min_width=5)
     previous: tuple[Any, ...] | None = None
     for row in _rows(comparison):
         part = (row.kind, row.model, row.data_name, row.cache_state)
@@ -110,81 +117,38 @@ def render_table(comparison: pd.DataFrame, title: str | None = None) -> Table:
     return table
 
 
-def caveats(comparison: pd.DataFrame) -> list[str]:
-    """Return the sentences without which the table would mislead, those that apply."""
-    ours = comparison[comparison["kind"] != "published"]
-    found: list[str | None] = [_ratio_sentence(ours), _exploratory_sentence(ours), *_failure_sentences(ours)]
-    found += [_reason_sentence(ours), _roster_sentence(ours), _lossy_sentence(ours), _token_sentence(ours)]
-    if (ours["kind"] == "simulated").any():
-        profiles = ", ".join(sorted(ours["profile"].dropna().unique())) or "not named"
-        found.append(
-            f"Simulated durations are on a virtual clock and were not waited for; profile: {profiles}."
-        )
-    if (ours["tool_choice"] == "model").any():
-        found.append(
-            "Where the note says so, the model chose the tools, so the work may differ from the plan's."
-        )
-    if (comparison["kind"] == "published").any():
-        found.append(
-            "Published rows are the source study's own figures: other data, model and work, one run each, "
-            "estimated tokens, unequal rosters, answers not checked. They are in no ratio here."
-        )
-    return [sentence for sentence in found if sentence]
+def render_breakdown(breakdown: pd.DataFrame, title: str | None = None) -> Table:
+    """Return the breakdown for the terminal: a row a level and cache state, exclusive seconds and shares.
+
+    Parameters
+    ----------
+    breakdown
+        The table of that name. Categories without time anywhere are left out.
+    title
+        Printed above the table.
+    """
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    spent = breakdown.groupby("category")["exclusive_s"].sum()
+    categories = [name for name in CATEGORIES if spent.get(name, 0.0) > 0]
+    table.add_column("Level")
+    table.add_column("Cache")
+    for heading in ("Seconds", *(name.replace("_", "\n") for name in categories)):
+        table.add_column(heading, justify="right")
+    for _, group in in_level_order(breakdown):
+        first = group.iloc[0]
+        parts = group.set_index("category")
+        cells = [(duration_text(parts.exclusive_s[name]), f"{parts.share[name]:.0%}") for name in categories]
+        total = (duration_text(group["exclusive_s"].sum()), "100%")
+        label = _two_lines((str(first["level"]), *(("simulated",) if first["clock"] == "virtual" else ())))
+        table.add_row(label, _text(first["cache_state"]), *(_two_lines(cell) for cell in (total, *cells)))
+    return table
 
 
-def _ratio_sentence(ours: pd.DataFrame) -> str | None:
-    if not (ours["n_pairs"].notna() & (ours["level"] != ours["baseline"])).any():
-        return None
-    baseline = ours["baseline"].dropna().iloc[0]
-    return (
-        f"Times faster: duration of {baseline} over the level's, geometric mean over pairs of runs of the "
-        "same work in the same block and cache state, with Student's t interval on the logarithms."
-    )
-
-
-def _exploratory_sentence(ours: pd.DataFrame) -> str | None:
-    if not (ours["n"] < EXPLORATORY_BELOW).any():
-        return None
-    return f"Rows with under {EXPLORATORY_BELOW} runs are exploratory; a single pair has no interval."
-
-
-def _failure_sentences(ours: pd.DataFrame) -> list[str]:
-    failed = ours[ours["succeeded"] < ours["attempted"]]
-    return [
-        f"{row.level} ({_text(row.cache_state)}): {row.attempted - row.succeeded} of {row.attempted} failed; "
-        "its figures are of the others."
-        for row in _rows(failed)
-    ]
-
-
-def _reason_sentence(ours: pd.DataFrame) -> str | None:
-    without = ours[ours["ratio"].isna() & (ours["succeeded"] > 0)]
-    if without.empty:
-        return None
-    names = ", ".join(f"{row.level} ({_text(row.cache_state)})" for row in _rows(without))
-    return (
-        f"No speed-up for {names}: no run of {without['baseline'].iloc[0]} to pair it with did the same work."
-    )
-
-
-def _roster_sentence(ours: pd.DataFrame) -> str | None:
-    if not ours["roster_differs"].fillna(False).any():
-        return None
-    return "† The roster differs from the baseline's: part of the speed-up is fewer agents."
-
-
-def _lossy_sentence(ours: pd.DataFrame) -> str | None:
-    lossy = ours[ours["lossy_switches"].fillna("").ne("")].drop_duplicates("level")
-    if lossy.empty:
-        return None
-    switches = "; ".join(f"{row.level}: {row.lossy_switches}" for row in _rows(lossy))
-    return f"Switches that may change the answer ({switches}): read their speed beside decisions and facts."
-
-
-def _token_sentence(ours: pd.DataFrame) -> str | None:
-    if not (ours["tokens_source"] == "estimate").any():
-        return None
-    return "Some token counts are estimates, not the provider's."
+def in_level_order(breakdown: pd.DataFrame) -> list[tuple[Any, pd.DataFrame]]:
+    """Return the breakdown's groups, (clock, model, data_name, cache_state, level) and its rows, as shown."""
+    keys = ["clock", "model", "data_name", "cache_state", "level"]
+    groups = list(breakdown.groupby(keys, dropna=False, sort=True))
+    return sorted(groups, key=lambda item: (*map(str, item[0][:4]), *level_key(item[0][4])))
 
 
 def _rows(frame: pd.DataFrame) -> list[Row]:
@@ -199,7 +163,7 @@ def _duration(row: Row) -> tuple[str, ...]:
     median = duration_text(row.duration_median_s)
     if row.n < 2:
         return (median,)
-    return median, f"({duration_text(row.duration_min_s)} to {duration_text(row.duration_max_s)})"
+    return median, f"{duration_text(row.duration_min_s)} - {duration_text(row.duration_max_s)}"
 
 
 def _ratio(row: Row) -> tuple[str, ...]:
@@ -219,14 +183,28 @@ def _tokens(row: Row) -> str:
     return f"{total} ({_number(row.prompt_tokens)} + {_number(row.completion_tokens)}){estimate}"
 
 
-def _tools(row: Row, arrow: str) -> str:
-    return f"{_number(row.n_tool_calls)}{arrow}{_number(row.n_tool_executions)}"
+def _cost(dollars: Any) -> str:
+    return "0" if pd.notna(dollars) and float(dollars) == 0 else _number(dollars, 4)
 
 
-def _baselines(row: Row, separator: str) -> str:
+def _tools(row: Row) -> str:
+    if pd.isna(row.n_tool_executions):
+        return _number(row.n_tool_calls)
+    return f"{_number(row.n_tool_calls)} → {_number(row.n_tool_executions)}"
+
+
+def _decisions(row: Row) -> tuple[str, ...]:
+    if pd.isna(row.decision_accuracy):
+        return (_MISSING,)
+    score = _number(row.decision_accuracy, 2)
     if pd.isna(row.keyword_accuracy) and pd.isna(row.chance_accuracy):
-        return _MISSING
-    return f"({_number(row.keyword_accuracy, 2)}{separator}{_number(row.chance_accuracy, 2)})"
+        return (score,)
+    return score, f"{_number(row.keyword_accuracy, 2)}, {_number(row.chance_accuracy, 2)}"
+
+
+def _joined(lines: tuple[str, ...]) -> str:
+    """Put the second line of a terminal cell in brackets behind the first."""
+    return lines[0] if len(lines) == 1 else f"{lines[0]} ({lines[1]})"
 
 
 def _number(value: Any, decimals: int = 0) -> str:
@@ -246,8 +224,10 @@ def _text(value: Any) -> str:
 
 
 def _two_lines(lines: tuple[str, ...]) -> Text:
-    text = Text(lines[0] if lines else _MISSING)
+    text = Text(lines[0])
     for line in lines[1:]:
+        if set(lines) == {_MISSING}:
+            break
         text.append("\n" + line, style="dim")
     return text
 

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from swarmlab.errors import StoreError, TraceError
-from swarmlab.records.atomic import replacing, write_text
+from swarmlab.records.atomic import write_text
 from swarmlab.records.record import NS_PER_S, Record, is_plain_name
 from swarmlab.trace.io import read_spans, write_spans
 from swarmlab.trace.perfetto import write_perfetto
@@ -112,6 +112,8 @@ def write_run(
     StoreError
         The place cannot be written; the run is there already and ok (a good result is never written over);
         or the spans do not last exactly the record's `wall_ns`.
+    TraceError
+        The spans are not one trace.
     """
     folder = run_folder(experiment_dir, record.level, record.run_id)
     _check_wall(record, spans)
@@ -120,10 +122,8 @@ def write_run(
         raise StoreError(f"{folder} holds a finished run already; choose another results folder or run id")
     _clear(folder)
     if spans:
-        with replacing(folder / SPANS) as temporary:
-            write_spans(temporary, spans)
-        with replacing(folder / "trace.json") as temporary:
-            write_perfetto(temporary, spans)
+        write_spans(folder / SPANS, spans)
+        write_perfetto(folder / "trace.json", spans)
     if answer is not None:
         write_text(folder / "answer.json", json_text(answer))
     if answer_md is not None:
@@ -198,8 +198,9 @@ def json_text(value: Mapping[str, Any]) -> str:
 
 
 def _clear(folder: Path) -> None:
-    """Drop what an unfinished attempt left; the record goes first, so the folder counts as not done."""
+    """Make the folder and drop what an unfinished attempt left, the record first: without it none is done."""
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         for name in (RECORD, SPANS, "trace.json", "answer.json", "answer.md"):
             (folder / name).unlink(missing_ok=True)
     except OSError as error:

@@ -18,6 +18,7 @@ __all__ = [
     "TABLES",
     "Tables",
     "bottlenecks_frame",
+    "breakdown_frame",
     "build_tables",
     "runs_frame",
     "spans_frame",
@@ -119,6 +120,32 @@ def bottlenecks_frame(runs: pd.DataFrame, spans: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(dtypes)).astype(dtypes)
 
 
+def breakdown_frame(runs: pd.DataFrame, bottlenecks: pd.DataFrame) -> pd.DataFrame:
+    """Return where each level's time went on average: ten rows a level, cache state and model.
+
+    Parameters
+    ----------
+    runs, bottlenecks
+        The tables of those names; only runs that succeeded count.
+
+    Returns
+    -------
+    DataFrame
+        clock, model, data_name, cache_state, level, category, n (runs); exclusive_s, critical_path_s and
+        busy_s, means over the runs, so that exclusive_s adds up to the mean duration; share of that duration.
+    """
+    keys = ["clock", "model", "data_name", "cache_state", "level"]
+    succeeded = runs.loc[runs["status"] == "ok", ["run_id", *keys]]
+    joined = bottlenecks.drop(columns="level").merge(succeeded, on="run_id")
+    joined["category"] = pd.Categorical(joined["category"], categories=CATEGORIES)
+    groups = joined.groupby([*keys, "category"], observed=True, dropna=False, sort=True)
+    means = groups[["exclusive_s", "critical_path_s", "busy_s"]].mean()
+    means.insert(0, "n", groups.size())
+    frame = means.reset_index()
+    totals = frame.groupby(keys, dropna=False)["exclusive_s"].transform("sum")
+    return frame.assign(category=frame["category"].astype("str"), share=frame["exclusive_s"] / totals)
+
+
 def build_tables(runs: Sequence[StoredRun], study: SourceStudy | None = None) -> dict[str, pd.DataFrame]:
     """Make every table of an experiment.
 
@@ -177,5 +204,6 @@ def _span(row: Mapping[Any, Any]) -> Span:
 # A table made from others: a function from tables to a frame, and one line here.
 TABLES: dict[str, Callable[[Tables], pd.DataFrame]] = {
     "bottlenecks": lambda tables: bottlenecks_frame(tables["runs"], tables["spans"]),
+    "breakdown": lambda tables: breakdown_frame(tables["runs"], tables["bottlenecks"]),
     "comparison": lambda tables: comparison(tables["runs"], tables["study"]),
 }
