@@ -32,6 +32,8 @@ def brand_performance(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[F
 def brand_performance_of(sales: Sales) -> tuple[Fact, ...]:
     """Facts of `brand_performance` from sales already cut to scope."""
     sheet = FactSheet(TOOL, sales.rows)
+    sales.tabulate(("revenue",), "brand", "category", "month")
+    sales.tabulate(("units", "rows"), "brand", "category")
     focus = sales.scope.brands
     brands = Breakdown(sheet, sales, "brand", focus=focus)
     growth, share_change = growth_by(sales, "brand"), share_change_by(sales, "brand")
@@ -46,7 +48,7 @@ def brand_performance_of(sales: Sales) -> tuple[Fact, ...]:
     dearest = highest(brands.named(premium))
     brands.choose("highest_price_premium", f"highest price premium of {among}", dearest, headline=True)
     told = {brands.leader, *focus}
-    brands.add("growth_pct", "revenue growth of {} (first to last half)", growth, "% change", headline=told)
+    brands.add("growth_pct", "revenue growth of {}", growth, "% change", headline=told)
     brands.add("revenue", "revenue of {}", revenue / TICK, "$")
     brands.add("share_change_points", "change of revenue share of {}", share_change, "points")
     brands.add("avg_price", "average price of {}", prices, "$/unit")
@@ -62,10 +64,11 @@ def declining_most(growth: dict[str, float]) -> str | None:
 
 def price_premium_by_brand(sales: Sales) -> Floats:
     """Premium in percent over the prices of the categories sold in, by brand code; NaN without units."""
-    units = sales.sums("units", "pair")
+    units = sales.sums("units", "brand", "category")
     category_revenue, category_units = sales.sums("revenue", "category"), sales.sums("units", "category")
-    category_price = np.array([ratio(r, u) for r, u in zip(category_revenue, category_units, strict=True)])
-    brand, category = sales.pairs
-    at_category_price = np.where(units > 0, units * category_price[category], 0.0)
-    expected = np.bincount(brand, weights=at_category_price, minlength=sales.axis("brand").size)
+    # A category without units has none to be priced.
+    prices = np.divide(
+        category_revenue, category_units, out=np.zeros_like(units[0]), where=category_units > 0
+    )
+    expected = (units * prices).sum(axis=1)
     return np.array([change_pct(e, r) for e, r in zip(expected, sales.sums("revenue", "brand"), strict=True)])

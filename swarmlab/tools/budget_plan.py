@@ -37,8 +37,8 @@ def budget_plan(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[Fact, .
     categories allows. Amounts are whole currency units (cents if the budget has any) by the largest-remainder
     method (Hamilton), so they sum to the budget exactly.
 
-    Returns ------- Facts `budget`, `rule`, `top_funded`, `least_funded`, `allocation[category=]`,
-    `allocation_share[category=]`.
+    Returns ------- Facts `budget`, `rule`, `top_funded`, `least_funded`, `fastest_growing`,
+    `slowest_growing`, `growth_pct[category=]`, `allocation[category=]`, `allocation_share[category=]`.
     """
     return budget_plan_of(Sales(frame, scope, tool=TOOL, needs=DATED_COLUMNS))
 
@@ -46,6 +46,7 @@ def budget_plan(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[Fact, .
 def budget_plan_of(sales: Sales) -> tuple[Fact, ...]:
     """Facts of `budget_plan` from sales already cut to scope."""
     sheet = FactSheet(TOOL, sales.rows)
+    sales.tabulate(("revenue",), "category", "month")
     scope = sales.scope
     categories = Breakdown(sheet, sales, "category")
     weights = category_weights(sales, categories.order)
@@ -60,6 +61,11 @@ def budget_plan_of(sales: Sales) -> tuple[Fact, ...]:
     categories.choose("least_funded", f"least budget of {among}", least, headline=True)
     by_code = [amounts.get(name, 0.0) for name in categories.names]
     categories.add("allocation", "budget for {}", by_code, "$ exact", headline={str(top)})
+    growth = growth_by(sales, "category")
+    growing = categories.named(growth)
+    categories.choose("fastest_growing", f"fastest growing of {among}", highest(growing))
+    categories.choose("slowest_growing", f"slowest growing of {among}", lowest(growing))
+    categories.add("growth_pct", "revenue growth of {}", growth, "% change")
     shares = [pct(amount, scope.budget) for amount in by_code]
     categories.add("allocation_share", "share of the budget for {}", shares, "%")
     return sheet.facts()

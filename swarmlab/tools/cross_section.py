@@ -26,6 +26,7 @@ def cross_section(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[Fact,
     """
     sales = Sales(frame, scope, tool=TOOL, needs=SALES_COLUMNS)
     sheet = FactSheet(TOOL, sales.rows)
+    sales.tabulate(("revenue", "units", "rows"), "category", "brand")
     categories = Breakdown(sheet, sales, "category")
     revenue, units = sales.sums("revenue", "category"), sales.sums("units", "category")
     prices = [ratio(r, u) for r, u in zip(revenue, units, strict=True)]

@@ -132,7 +132,10 @@ def rounded(value: float | int | str | None, unit: str) -> float | int | str:
     return number + 0.0  # turns -0.0 into 0.0
 
 
-_NUMBER_WORDS: Final = tuple("no one two three four five six seven eight nine ten eleven twelve".split())
+_NUMBER_WORDS: Final = (
+    *("no", "one", "two", "three", "four", "five", "six"),
+    *("seven", "eight", "nine", "ten", "eleven", "twelve"),
+)
 
 
 def _money(value: float) -> str:

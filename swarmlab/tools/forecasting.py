@@ -8,6 +8,7 @@ from statistics import NormalDist
 from typing import Any, Final
 
 import numpy as np
+from scipy.optimize import minimize
 from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
 from swarmlab.tools.ratios import NAN
@@ -20,6 +21,22 @@ MIN_VALUES: Final = 12
 """A shorter series is not smoothed but carried forward."""
 
 INTERVAL: Final = 0.95
+
+
+_BOUNDS: Final = {
+    "smoothing_level": (1e-4, 1 - 1e-4),
+    "smoothing_trend": (1e-4, 1 - 1e-4),
+    "smoothing_seasonal": (1e-4, 1 - 1e-4),
+    "damping_trend": (0.8, 0.98),
+}
+"""The bounds of statsmodels, which are those of R's forecast package."""
+
+_START: Final = {
+    "smoothing_level": 0.3,
+    "smoothing_trend": 0.1,
+    "smoothing_seasonal": 0.1,
+    "damping_trend": 0.9,
+}
 
 
 @dataclass(frozen=True)
@@ -126,15 +143,31 @@ def _fit(values: Floats, season: int, is_trended: bool, steps: int) -> tuple[flo
         initialization_method="heuristic",
     )
     # What the suppressed warnings say is checked below: convergence by its flag, numbers for being finite.
+    # Nelder-Mead finds the optimum of the model's own L-BFGS, but calls no BLAS, whose threads make a fit of
+    # milliseconds last tenths of a second when other work holds the cores.
     with np.errstate(all="ignore"):
-        result = model.fit(disp=False, warn_convergence=False)
+        found = minimize(
+            lambda point: -model.loglike(_parameters(model.param_names, point)),
+            [_START[name] for name in model.param_names],
+            bounds=[_BOUNDS[name] for name in model.param_names],
+            method="Nelder-Mead",
+            options={"xatol": 1e-4, "fatol": 1e-6},
+        )
+        result = model.smooth(_parameters(model.param_names, found.x))
         mean = np.asarray(result.forecast(steps), dtype=np.float64)
         aicc = float(result.aicc)
         sigma = float(np.sqrt(result.sse / max(len(values) - len(result.params), 1)))
-    if not (result.mle_retvals["converged"] and np.isfinite([aicc, sigma, *mean]).all()):
+    if not (found.success and np.isfinite([aicc, sigma, *mean]).all()):
         return None
     name = f"ETS(A,{'Ad' if is_trended else 'N'},{'A' if season else 'N'})"
     return aicc, Smoothed(name, mean, _response(result, season, steps), sigma)
+
+
+def _parameters(names: Sequence[str], point: Sequence[float]) -> Floats:
+    """Parameters from a point in the unit box: trend and season are smoothed in proportion to the level."""
+    level = point[list(names).index("smoothing_level")]
+    factor = {"smoothing_trend": level, "smoothing_seasonal": 1 - level}
+    return np.array([value * factor.get(name, 1.0) for name, value in zip(names, point, strict=True)])
 
 
 def _response(result: Any, season: int, steps: int) -> Floats:

@@ -34,6 +34,7 @@ def market_share(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[Fact, 
 def market_share_of(sales: Sales) -> tuple[Fact, ...]:
     """Facts of `market_share` from sales already cut to scope."""
     sheet = FactSheet(TOOL, sales.rows)
+    sales.tabulate(("revenue", "units", "rows"), "brand", "category")
     focus = sales.scope.brands
     brands = Breakdown(sheet, sales, "brand", focus=focus)
     revenue, units = sales.sums("revenue", "brand"), sales.sums("units", "brand")

@@ -40,8 +40,14 @@ class Period:
 
     @property
     def halves(self) -> tuple[slice, slice]:
-        """First and last half of the full months; the middle one of an odd number is in neither."""
+        """First and last half of the full months; the middle one of an odd number is in neither.
+
+        From 24 full months on each half is cut to whole years, the first and the last ones: halves with
+        unlike seasons would show a growth that is only the calendar's.
+        """
         half = len(self.months) // 2
+        if half >= 12 and self.is_gapless:
+            half -= half % 12
         return slice(0, half), slice(len(self.months) - half, len(self.months))
 
     @property

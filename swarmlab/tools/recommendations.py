@@ -11,10 +11,9 @@ import pandas as pd
 from swarmlab.tools.brand_performance import brand_performance_of
 from swarmlab.tools.budget_plan import budget_plan_of
 from swarmlab.tools.facts import Fact, FactSheet, of
-from swarmlab.tools.growth import growth_by
 from swarmlab.tools.market_share import market_share_of
 from swarmlab.tools.profitability import profitability_of
-from swarmlab.tools.ratios import NAN, highest, lowest
+from swarmlab.tools.ratios import NAN, highest
 from swarmlab.tools.regional_performance import regional_performance_of
 from swarmlab.tools.roi import roi_of
 from swarmlab.tools.sales import DATED_COLUMNS, Sales
@@ -39,9 +38,8 @@ THRESHOLDS: Final = {
 class Evidence:
     """Facts of the other tools, looked up by id; one that is missing or not available is NaN or None."""
 
-    def __init__(self, facts: Mapping[str, Fact], category_growth: Mapping[str, float]) -> None:
+    def __init__(self, facts: Mapping[str, Fact]) -> None:
         self._facts = facts
-        self.category_growth = category_growth
 
     def number(self, fact_id: str) -> float:
         """Value of a numeric fact."""
@@ -92,6 +90,7 @@ def recommendations(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[Fac
 
 
 def _evidence(sales: Sales) -> Evidence:
+    sales.tabulate(("revenue", "units", "rows"), "brand", "category", "month")
     tools = (
         market_share_of,
         time_series_of,
@@ -101,11 +100,7 @@ def _evidence(sales: Sales) -> Evidence:
         roi_of,
         budget_plan_of,
     )
-    growth, names = growth_by(sales, "category"), sales.names("category")
-    return Evidence(
-        {fact.id: fact for tool in tools for fact in tool(sales)},
-        {names[code]: float(growth[code]) for code in sales.ranked("category")},
-    )
+    return Evidence({fact.id: fact for tool in tools for fact in tool(sales)})
 
 
 def _stop_decline(evidence: Evidence) -> str | None:
@@ -119,17 +114,19 @@ def _stop_decline(evidence: Evidence) -> str | None:
 
 
 def _back_growth(evidence: Evidence) -> str | None:
-    name = highest(evidence.category_growth)
-    if name is None or not evidence.category_growth[name] >= THRESHOLDS["growth_pct"]:
+    name = evidence.name("budget_plan.fastest_growing")
+    growth_id = f"budget_plan.growth_pct[category={name}]"
+    if name is None or not evidence.number(growth_id) >= THRESHOLDS["growth_pct"]:
         return None
-    return f"Back category {name}, which grows fastest ({evidence.category_growth[name]:+.1f} %)."
+    return f"Back category {name}, which grows fastest ({evidence.text(growth_id)})."
 
 
 def _repair_category(evidence: Evidence) -> str | None:
-    name = lowest(evidence.category_growth)
-    if name is None or not evidence.category_growth[name] <= -THRESHOLDS["growth_pct"]:
+    name = evidence.name("budget_plan.slowest_growing")
+    growth_id = f"budget_plan.growth_pct[category={name}]"
+    if name is None or not evidence.number(growth_id) <= -THRESHOLDS["growth_pct"]:
         return None
-    change = f"{evidence.category_growth[name]:+.1f} %"
+    change = evidence.text(growth_id)
     return f"Review range and price of category {name}, which shrinks fastest ({change})."
 
 

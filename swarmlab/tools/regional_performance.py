@@ -32,6 +32,7 @@ def regional_performance_of(sales: Sales) -> tuple[Fact, ...]:
     """Facts of `regional_performance` from sales already cut to scope."""
     sheet = FactSheet(TOOL, sales.rows)
     dimension = sales.region_dimension or "category"
+    sales.tabulate(("revenue",), dimension, "month")
     places = Breakdown(sheet, sales, dimension)
     noun, among = places.noun, places.circle
     told_by = noun if sales.region_dimension else "category (no region, country or store in the data)"
@@ -50,6 +51,6 @@ def regional_performance_of(sales: Sales) -> tuple[Fact, ...]:
         )
     shares = [pct(value, whole) for value in revenue]
     places.add("revenue_share", "revenue share of {}", shares, "%", headline={places.leader})
-    places.add("growth_pct", "revenue growth of {} (first to last half)", growth, "% change")
+    places.add("growth_pct", "revenue growth of {}", growth, "% change")
     places.add("revenue", "revenue of {}", revenue / TICK, "$")
     return sheet.facts()

@@ -34,6 +34,7 @@ def roi(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[Fact, ...]:
 def roi_of(sales: Sales) -> tuple[Fact, ...]:
     """Facts of `roi` from sales already cut to scope."""
     sheet = FactSheet(TOOL, sales.rows)
+    sales.tabulate(("revenue",), "category", "month")
     budget, periods = sales.scope.budget, sales.scope.forecast_periods
     baseline = _baseline(sales, sales.sums("revenue", "month"))
     kept = 1.0

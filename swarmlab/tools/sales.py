@@ -7,8 +7,8 @@ the frame.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
@@ -17,11 +17,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from swarmlab.errors import ToolError
+from swarmlab.tools.axis import Axis, Codes, axis_of
 from swarmlab.tools.period import EPOCH, Period, period_of
 from swarmlab.tools.scope import Scope, region_dimension
 
 Floats = NDArray[np.float64]
-Codes = NDArray[np.intp]
 
 TICK: Final = 10_000
 """Ticks in a unit of currency or of units sold."""
@@ -37,21 +37,8 @@ DATED_COLUMNS: Final = ("sale_date", *SALES_COLUMNS)
 
 WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
-UNKNOWN: Final = "unknown"
-"""Name given to rows whose dimension is empty."""
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A dimension of the rows: a code for each row and a name for each code, names in alphabetical order."""
-
-    codes: Codes
-    names: tuple[str, ...]
-
-    @property
-    def size(self) -> int:
-        """Number of names."""
-        return len(self.names)
+MAX_CELLS: Final = 1_000_000
+"""Largest table that is summed in one go."""
 
 
 class Sales:
@@ -77,7 +64,8 @@ class Sales:
         self._whole_axes: dict[str, Axis] = {}
         self._axes: dict[str, Axis] = {}
         self._ticks: dict[str, Floats] = {}
-        self._sums: dict[tuple[str, ...], Floats] = {}
+        self._cubes: dict[str, dict[tuple[str, ...], Floats]] = {}
+        self._combined: dict[tuple[str, ...], Codes] = {}
         self._keep = self._rows_in_scope()
         self.rows = len(frame) if self._keep is None else len(self._keep)
         if self.rows == 0:
@@ -140,23 +128,52 @@ class Sales:
         Measures: "rows", "revenue", "units", "cost", "costed_revenue" (revenue of the rows whose cost is
         known) and "discount". Rows outside full months are in no cell of "month".
         """
-        key = (measure, *dimensions)
-        if key not in self._sums:
-            self._sums[key] = self._sum(measure, dimensions)
-        return self._sums[key]
+        cube = self._cube(measure, dimensions)
+        return cube[tuple(slice(self.axis(name).size) for name in dimensions)]
 
-    def _sum(self, measure: str, dimensions: tuple[str, ...]) -> Floats:
-        axes = [self.axis(name) for name in dimensions]
-        sizes = [axis.size + (name == "month") for axis, name in zip(axes, dimensions, strict=True)]
+    def tabulate(self, measures: Sequence[str], *dimensions: str) -> None:
+        """Sum measures by all these dimensions at once; sums by some of them are then folded from that.
+
+        Saves passes over the rows, and does nothing where the table would have over `MAX_CELLS` cells.
+        """
+        if np.prod([self._width(name) for name in dimensions]) <= MAX_CELLS:
+            for measure in measures:
+                self._cube(measure, dimensions)
+
+    def _cube(self, measure: str, dimensions: tuple[str, ...]) -> Floats:
+        """Sums with a last cell on "month" for rows outside full months, so that it folds to all rows."""
+        known = self._cubes.setdefault(measure, {})
+        if dimensions not in known:
+            wider = next((key for key in known if set(dimensions) < set(key)), None)
+            if wider is None:
+                known[dimensions] = self._count(measure, dimensions)
+            else:
+                folded = tuple(i for i, name in enumerate(wider) if name not in dimensions)
+                left = [name for name in wider if name in dimensions]
+                cube = np.asarray(known[wider].sum(axis=folded))
+                known[dimensions] = cube.transpose([left.index(name) for name in dimensions])
+        return known[dimensions]
+
+    def _count(self, measure: str, dimensions: tuple[str, ...]) -> Floats:
         weights = None if measure == "rows" else self._measure(measure)
-        if not axes:
+        if not dimensions:
             return np.asarray(float(self.rows) if weights is None else weights.sum())
-        codes = axes[0].codes
-        for axis, size in zip(axes[1:], sizes[1:], strict=True):
-            codes = codes * size + axis.codes
-        flat = np.bincount(codes, weights=weights, minlength=int(np.prod(sizes))).astype(np.float64)
-        cube = flat.reshape(sizes)
-        return cube[tuple(slice(axis.size) for axis in axes)]
+        sizes = [self._width(name) for name in dimensions]
+        flat = np.bincount(self._codes(dimensions), weights=weights, minlength=math.prod(sizes))
+        return flat.astype(np.float64).reshape(sizes)
+
+    def _codes(self, dimensions: tuple[str, ...]) -> Codes:
+        """One code a row for the combination of dimensions; the latest combination is kept."""
+        if dimensions not in self._combined:
+            codes = self.axis(dimensions[0]).codes
+            for name in dimensions[1:]:
+                codes = codes * self._width(name)
+                codes += self.axis(name).codes
+            self._combined = {dimensions: codes}
+        return self._combined[dimensions]
+
+    def _width(self, dimension: str) -> int:
+        return self.axis(dimension).size + (dimension == "month")
 
     def total(self, measure: str) -> float:
         """Sum of a measure over all rows in scope, in its own unit (currency, units or rows)."""
@@ -200,7 +217,7 @@ class Sales:
 
     def _whole_axis(self, dimension: str) -> Axis:
         if dimension not in self._whole_axes:
-            self._whole_axes[dimension] = _axis_of(self._frame[dimension])
+            self._whole_axes[dimension] = axis_of(self._frame[dimension])
         return self._whole_axes[dimension]
 
     def _kept(self, values: Codes) -> Codes:
@@ -241,10 +258,10 @@ class Sales:
         if name == "units":
             return self._column_ticks("units_sold")
         if name == "discount":
-            return np.nan_to_num(self._column_ticks("discount_value"))
+            return _zero_where_empty(self._column_ticks("discount_value"))
         cost = self._cost_ticks()
         if name == "cost":
-            return np.nan_to_num(cost)
+            return _zero_where_empty(cost)
         if name == "costed_revenue":
             return np.where(np.isnan(cost), 0.0, self._measure("revenue"))
         raise KeyError(name)
@@ -266,17 +283,6 @@ class Sales:
         return np.rint(ticks, out=ticks)
 
 
-def _axis_of(column: pd.Series[Any]) -> Axis:
-    """Code a column by its sorted names; empty cells are named `UNKNOWN`."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        codes, labels = column.cat.codes.to_numpy(), column.cat.categories
-    else:
-        codes, labels = pd.factorize(column)
-    texts = [str(label) for label in labels]
-    if codes.min(initial=0) < 0:
-        texts.append(UNKNOWN)
-    names = sorted(set(texts))
-    position = {name: i for i, name in enumerate(names)}
-    # Code -1 (an empty cell) picks the last entry, which is then UNKNOWN.
-    table = np.array([position[text] for text in texts], dtype=np.intp)
-    return Axis(table[codes], tuple(names))
+def _zero_where_empty(ticks: Floats) -> Floats:
+    ticks[np.isnan(ticks)] = 0.0
+    return ticks

@@ -53,8 +53,8 @@ def sales_forecast(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[Fact
     rolling origins.
 
     Returns ------- Facts `method`, `total_forecast`, `total_low`, `total_high` (95 % prediction interval),
-    `interval_level_pct`, `forecast_change_pct` (revenue per day, against as many last full months),
-    `outlook`, `backtest_mape_pct`, `naive_mape_pct`, `n_backtest_origins`, `beats_naive`, and
+    `recent_revenue`, `interval_level_pct`, `forecast_change_pct` (revenue per day, against as many last full
+    months), `outlook`, `backtest_mape_pct`, `naive_mape_pct`, `n_backtest_origins`, `beats_naive`, and
     `forecast[month=]`, `low[month=]`, `high[month=]`. All but `method` are "not available" without a full
     month; `method` then says so.
     """
@@ -102,11 +102,25 @@ def _totals(sheet: FactSheet, sales: Sales, series: Series, fitted: Smoothed) ->
     sheet.add(
         "total_high", "high end of the forecast interval", _above_zero(high + known), "$", headline=True
     )
+    span = f"{spelled(len(last))} full months" if len(last) > 1 else "full month"
+    sheet.add("recent_revenue", f"revenue of the last {span}", recent, "$")
     change = change_pct(recent / _days(last), total / _days(series.months))
     sheet.add("interval_level_pct", "level of the forecast interval", 100 * INTERVAL, "%")
     label = "forecast change of revenue per day against the last full months"
     told = sheet.add("forecast_change_pct", label, change, "% change", headline=True)
+    year_ago = _year_ago(sales, series.months)
+    if year_ago is not None:
+        label = "forecast change against the same months a year before"
+        told = sheet.add("year_change_pct", label, change_pct(year_ago, total), "% change", headline=True)
     sheet.add("outlook", "outlook of revenue", direction(told.value), "label")
+
+
+def _year_ago(sales: Sales, months: Sequence[str]) -> float | None:
+    """Revenue of the same months a year before; None unless all of them are full."""
+    position = {name: i for i, name in enumerate(sales.period.months)}
+    same = [position.get(f"{int(month[:4]) - 1:04d}{month[4:]}") for month in months]
+    known = [i for i in same if i is not None]
+    return float(sales.sums("revenue", "month")[known].sum()) / TICK if len(known) == len(months) else None
 
 
 def _by_month(sheet: FactSheet, series: Series, fitted: Smoothed) -> None:

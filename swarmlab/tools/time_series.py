@@ -29,10 +29,8 @@ def time_series(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[Fact, .
     Wheelwright & Hyndman, Forecasting: Methods and Applications (1998), ch. 3, without trend removal: a
     calendar month's mean over the mean of the twelve; it needs each of the twelve at least once.
 
-    Returns
-    -------
-    Facts `revenue[month=YYYY-MM]`, `left_out_months`, `half_change_pct`, `trend_pct_per_month`, `trend`,
-    `peak_month`, `trough_month`, `season`, `seasonal_index[month=MM]`.
+    Returns ------- Facts `revenue[month=YYYY-MM]`, `left_out_months`, `compared_months`, `half_change_pct`,
+    `trend_pct_per_month`, `trend`, `peak_month`, `trough_month`, `season`, `seasonal_index[month=MM]`.
     """
     return time_series_of(Sales(frame, scope, tool=TOOL, needs=DATED_COLUMNS))
 
@@ -46,9 +44,10 @@ def time_series_of(sales: Sales) -> tuple[Fact, ...]:
     sheet.add(
         "left_out_months", "partial months left out", ", ".join(sales.period.partial) or "none", "label"
     )
+    sheet.add("compared_months", "growth compares", _compared(sales), "label")
     change = sheet.add(
         "half_change_pct",
-        "revenue change from the first to the last half of the full months",
+        "revenue change from the first to the last half",
         change_pct(revenue[halves[0]].sum(), revenue[halves[1]].sum()) if halves else None,
         "% change",
         rows=rows.sum(),
@@ -69,6 +68,13 @@ def time_series_of(sales: Sales) -> tuple[Fact, ...]:
         label = f"seasonal index of month {calendar_month}"
         sheet.add(of("seasonal_index", "month", calendar_month), label, value, "index", rows=rows.sum())
     return sheet.facts()
+
+
+def _compared(sales: Sales) -> str | None:
+    if sales.halves is None:
+        return None
+    first, last = (sales.period.months[half] for half in sales.halves)
+    return f"{first[0]} to {first[-1]} with {last[0]} to {last[-1]}"
 
 
 def slope_pct(values: Floats) -> float:
