@@ -97,6 +97,9 @@ def _typed_csv(path: Path, header: CsvHeader, place: Place) -> pd.DataFrame:
         raise ragged_row(path, header) or DataError(f"{path}: is not a regular CSV: {error}") from error
     except ValueError as error:
         raise _text_in_number(read_csv(path, None, numbers_as_text=True), place, str(error)) from error
+    truths = _truth_values(path, frame)
+    if truths is not None:
+        raise _text_in_number(truths, place, "")
     # pandas fills a short row with empty fields, so only a file with a gap in its last column can hold one.
     last = frame.iloc[:, -1]
     if (last.isna() | (last == "")).any():
@@ -104,6 +107,16 @@ def _typed_csv(path: Path, header: CsvHeader, place: Place) -> pd.DataFrame:
         if short:
             raise short
     return frame[list(kept_columns(header.names))]
+
+
+def _truth_values(path: Path, frame: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the columns of numbers as text if pandas took a column of true and false for ones and zeros."""
+    measures = [name for name in MEASURES if name in frame]
+    if not any(frame[name].dropna().isin((0.0, 1.0)).all() for name in measures):
+        return None
+    text = read_csv(path, None, numbers_as_text=True)[measures]
+    words = text.apply(lambda column: column.str.strip().str.lower().isin(("true", "false")).any())
+    return text if words.any() else None
 
 
 def _text_in_number(frame: pd.DataFrame, place: Place, message: str) -> DataError:

@@ -48,6 +48,8 @@ def check_text(path: Path) -> CsvHeader:
     _, names = next(records, (0, []))
     if not names:
         raise DataError(f"{path}: is empty; write a header with {', '.join(REQUIRED)} and one line per sale")
+    if any("\n" in name for name in names):
+        raise DataError(f"{path}: line 1: a quote in the header is not closed; close or remove it")
     header = CsvHeader(tuple(names))
     _check_separator(path, header)
     check_names(path, header.names)

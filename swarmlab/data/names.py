@@ -17,7 +17,7 @@ def check_names(path: Path, names: tuple[str, ...]) -> None:
     if not missing:
         return
     plural = "s" if len(missing) > 1 else ""
-    found = ", ".join(names)
+    found = ", ".join(name if name.isprintable() else repr(name) for name in names)
     shown = found if len(found) <= 300 else found[:300] + " …"
     hints = "; ".join(hint for name in missing if (hint := _rename(name, names)))
     advice = hints or f"add {'them' if plural else 'it'} or rename a column"

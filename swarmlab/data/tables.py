@@ -53,19 +53,22 @@ def read_table(path: Path, columns: tuple[str, ...], date_form: str) -> pd.DataF
 
 
 def read_csv(path: Path, date_form: str | None, *, numbers_as_text: bool = False) -> pd.DataFrame:
-    """Read all of a CSV with pandas; dates stay text unless they are plain ISO 8601 days.
+    """Read all of a CSV with pandas; dates stay text unless they are ISO 8601.
 
     "NA" is a null in a column of numbers only: in a column of text it is a region or a brand.
     """
     text = ("sale_date", *DIMENSIONS, *(MEASURES if numbers_as_text else ()))
     dtypes: dict[str, Any] = dict.fromkeys(MEASURES, "float64") | dict.fromkeys(text, "str")
     nulls = {name: [""] for name in text} | {name: list(NO_NUMBER) for name in MEASURES}
-    if date_form == ISO_DAY:
+    options: dict[str, Any] = {}
+    if date_form is not None and date_form.startswith(ISO_DAY):
         del dtypes["sale_date"]
-        return pd.read_csv(
-            path, dtype=dtypes, na_values=nulls, keep_default_na=False, parse_dates=["sale_date"]
-        )
-    return pd.read_csv(path, dtype=dtypes, na_values=nulls, keep_default_na=False)
+        options["parse_dates"] = ["sale_date"]
+        if date_form != ISO_DAY:
+            # Rows may differ in how much of the time they give; without this the first would decide.
+            options["date_format"] = "ISO8601"
+    frame: pd.DataFrame = pd.read_csv(path, dtype=dtypes, na_values=nulls, keep_default_na=False, **options)
+    return frame
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
@@ -90,11 +93,11 @@ def as_text(column: "pd.Series[Any]") -> "pd.Series[str]":
 
 def as_days(column: "pd.Series[Any]", date_form: str) -> "pd.Series[pd.Timestamp]":
     """Return a column of dates in `date_form` as datetime64[us] at midnight of the day written in the row."""
-    if date_form == NATIVE_DATES:
-        if getattr(column.dt, "tz", None) is not None:
-            column = column.dt.tz_localize(None)
-        days: pd.Series[pd.Timestamp] = column.dt.normalize().astype("datetime64[us]")
-        return days
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return column.astype("datetime64[us]")
+        if column.dt.tz is not None:
+            column = column.dt.tz_localize(None)
+        if date_form != ISO_DAY:
+            column = column.dt.normalize()
+        days: pd.Series[pd.Timestamp] = column.astype("datetime64[us]")
+        return days
     return parse_dates(column.astype("str"), date_form.removesuffix(WITH_TIME))

@@ -1,8 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from swarmlab.data import open_dataset
+from swarmlab.data import fingerprint, open_dataset
 from swarmlab.errors import DataError, UserError
 
 HEADER = "sale_date,brand,category,units_sold,total_revenue\n"
@@ -65,6 +67,50 @@ def test_a_bad_row_is_named_with_row_line_and_column(refused, row, said, place):
         assert "row 1 (line 2), column sale_date" in message
     assert message.startswith(f"FILE: row {place} (line {place + 1}), column ")
     assert said in message
+
+
+def test_truth_values_are_no_numbers(refused):
+    """A column of true and false is not taken for ones and zeros."""
+    message = refused(HEADER + "2024-01-05,A,X,TRUE,2\n2024-01-06,A,X,FALSE,2\n")
+    assert "row 1 (line 2), column units_sold: 'TRUE' is not a number" in message
+
+
+def opened_or_refused(path):
+    """The dataset, or None and the text of the error."""
+    try:
+        return open_dataset(str(path), cache_dir=path.parent / "cache"), ""
+    except DataError as error:
+        return None, str(error)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    cuts=st.lists(
+        st.tuples(
+            st.integers(0, 200),
+            st.integers(0, 3),
+            st.sampled_from(
+                [b"", b",", b'"', b"\n", b"\r", b";", b"-", b"9", b"x", b"\xff", b"\x00", b"nan", b" "]
+            ),
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_any_damage_is_read_alike_or_refused(cuts, tmp_path_factory):
+    """A file damaged anywhere is either refused with one line or gives the same content by both readings."""
+    folder = tmp_path_factory.mktemp("damaged")
+    content = bytearray((HEADER + '2024-01-05,A,"X,1",1,2.50\n2024-02-06,B,Y,3,4\n' * 4).encode())
+    for start, length, put in cuts:
+        content[start : start + length] = put
+    path = folder / "sales.csv"
+    path.write_bytes(content)
+    dataset, refusal = opened_or_refused(path)
+    if dataset is None:
+        assert refusal.startswith(str(path))
+        assert "\n" not in refusal
+        return
+    assert fingerprint(dataset.read()) == fingerprint(dataset.load()) == dataset.fingerprint
 
 
 def test_lines_count_through_blank_lines_and_quoted_breaks(refused):

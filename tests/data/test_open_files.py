@@ -139,6 +139,22 @@ def test_common_date_forms_are_read_as_the_day_written(opened, written, day):
     same(plain, dataset.load())
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        ("2024-03-31 23:59:59", "2024-04-01"),
+        ("2024-03-31T23:59:59+02:00", "2024-04-01T00:10:00-05:00"),
+        ("2024-03-31T23:59:59Z", "2024-04-01T00:10:00Z"),
+        ("2024-03-31 11:59 PM", "2024-04-01 00:10:00.5"),
+    ],
+)
+def test_rows_may_give_more_or_less_of_the_time(opened, written):
+    """Mixed times and offsets in one column still give each row's own calendar day."""
+    dataset = opened(HEADER + "".join(f"{text},A,X,1,2\n" for text in written))
+    assert dataset.read().sale_date.tolist() == [pd.Timestamp("2024-03-31"), pd.Timestamp("2024-04-01")]
+    same(dataset.read(), dataset.load())
+
+
 def test_one_telling_row_decides_day_and_month(opened):
     """05/04/2024 is the fifth of April in a file that also has 25/04/2024."""
     dataset = opened(HEADER + "05/04/2024,A,X,1,2\n25/04/2024,A,X,1,2\n")
