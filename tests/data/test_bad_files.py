@@ -83,7 +83,7 @@ def opened_or_refused(path):
         return None, str(error)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     cuts=st.lists(
         st.tuples(

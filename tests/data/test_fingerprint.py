@@ -108,7 +108,7 @@ def test_text_cannot_slip_between_columns_or_rows():
     assert len({fingerprint(frame) for frame in frames}) == len(frames)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS)
 def test_csv_and_parquet_read_and_load_say_the_same(rows, tmp_path_factory):
     """For any small frame: one fingerprint for both formats, and read() equals load() to the last bit."""
