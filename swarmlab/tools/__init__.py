@@ -19,6 +19,7 @@ from swarmlab.tools.run import SharedFrame, ToolAnswer, run_tool
 from swarmlab.tools.sales_forecast import sales_forecast
 from swarmlab.tools.scope import Scope, check_scope
 from swarmlab.tools.time_series import time_series
+from swarmlab.tools.truth import entities, truth
 
 __all__ = [
     "NOT_AVAILABLE",
@@ -32,6 +33,7 @@ __all__ = [
     "budget_plan",
     "check_scope",
     "cross_section",
+    "entities",
     "kpis",
     "market_overview",
     "market_share",
@@ -42,4 +44,5 @@ __all__ = [
     "run_tool",
     "sales_forecast",
     "time_series",
+    "truth",
 ]

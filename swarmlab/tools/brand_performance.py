@@ -22,7 +22,9 @@ def brand_performance(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[F
     revenue with what its units would have fetched at the average price of the categories they were sold in,
     so that a brand is not called dear for selling in dear categories.
 
-    Returns ------- Facts `fastest_growing`, `fastest_declining` ("none" if no brand declines),
+    Returns
+    -------
+    Facts `fastest_growing`, `fastest_declining` ("none" if no brand declines),
     `biggest_share_gain`, `highest_price_premium`, and by brand `revenue[brand=]`, `growth_pct[brand=]`,
     `share_change_points[brand=]`, `avg_price[brand=]`, `price_premium_pct[brand=]`.
     """

@@ -37,7 +37,9 @@ def budget_plan(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[Fact, .
     categories allows. Amounts are whole currency units (cents if the budget has any) by the largest-remainder
     method (Hamilton), so they sum to the budget exactly.
 
-    Returns ------- Facts `budget`, `rule`, `top_funded`, `least_funded`, `fastest_growing`,
+    Returns
+    -------
+    Facts `budget`, `rule`, `top_funded`, `least_funded`, `fastest_growing`,
     `slowest_growing`, `growth_pct[category=]`, `allocation[category=]`, `allocation_share[category=]`.
     """
     return budget_plan_of(Sales(frame, scope, tool=TOOL, needs=DATED_COLUMNS))

@@ -14,7 +14,7 @@ from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 from swarmlab.tools.ratios import NAN
 from swarmlab.tools.sales import Floats
 
-MAX_ORIGINS: Final = 8
+MAX_ORIGINS: Final = 6
 """Backtest origins; each costs two fits."""
 
 MIN_VALUES: Final = 12
@@ -81,8 +81,11 @@ def smooth(values: Floats, season: int, steps: int) -> Smoothed:
     steps
         How far ahead.
 
-    Returns ------- Smoothed Its `model` says what was used: the last value (or the last season) is carried
-    forward if the series is shorter than `MIN_VALUES`, is constant, or if no model converged.
+    Returns
+    -------
+    Smoothed
+        Its `model` says what was used: the last value (or the last season) is carried forward if the series
+        is shorter than `MIN_VALUES`, is constant, or if no model converged.
     """
     scale = float(np.abs(values).mean())
     if len(values) < MIN_VALUES or np.ptp(values) == 0:

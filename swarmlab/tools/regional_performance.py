@@ -21,7 +21,9 @@ def regional_performance(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tupl
     where it was sold: a store with rows in several countries is split by them, and counted in
     `n_stores_in_several_countries`. Growth compares the halves of the full months.
 
-    Returns ------- Facts `dimension`, `leader`, `laggard` (least revenue of those reported),
+    Returns
+    -------
+    Facts `dimension`, `leader`, `laggard` (least revenue of those reported),
     `fastest_growing`, `slowest_growing`, and of the ten largest `revenue[D=]`, `revenue_share[D=]`,
     `growth_pct[D=]`, where D is the column ("region", "country", "store_id" or "category").
     """

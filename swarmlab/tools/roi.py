@@ -24,7 +24,9 @@ def roi(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[Fact, ...]:
     - discount: revenue earned for each unit of currency given away as discount.
     - revenue: with neither, the uplift that a category alone would need to earn the whole budget back.
 
-    Returns ------- Facts `basis`, `budget`, `baseline_revenue`, `breakeven_uplift_pct`,
+    Returns
+    -------
+    Facts `basis`, `budget`, `baseline_revenue`, `breakeven_uplift_pct`,
     `best_return_category`, `worst_return_category`, and by category `gross_roi_pct[category=]`,
     `revenue_per_discount_unit[category=]` or `breakeven_uplift_pct[category=]`.
     """

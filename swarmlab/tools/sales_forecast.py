@@ -52,7 +52,9 @@ def sales_forecast(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[Fact
     the seasonal naive forecast, or the naive one where there is no season; both are tested from the same
     rolling origins.
 
-    Returns ------- Facts `method`, `total_forecast`, `total_low`, `total_high` (95 % prediction interval),
+    Returns
+    -------
+    Facts `method`, `total_forecast`, `total_low`, `total_high` (95 % prediction interval),
     `recent_revenue`, `interval_level_pct`, `forecast_change_pct` (revenue per day, against as many last full
     months), `outlook`, `backtest_mape_pct`, `naive_mape_pct`, `n_backtest_origins`, `beats_naive`, and
     `forecast[month=]`, `low[month=]`, `high[month=]`. All but `method` are "not available" without a full

@@ -23,13 +23,15 @@ SEASON_INDEX = 1.05
 def time_series(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[Fact, ...]:
     """Revenue over the full calendar months; months that the data cover in part are left out, and named.
 
-    `half_change_pct` compares the last half of the full months with the first (the middle one of an odd
-    number is in neither); `trend` is its word, at a threshold of 2 %. `trend_pct_per_month` is the
+    `half_change_pct` compares the last half of the full months with the first (see `Period.halves`;
+    `compared_months` names them); `trend` is its word, at a threshold of 2 %. `trend_pct_per_month` is the
     least-squares slope in percent of the mean. The seasonal index is the ratio-to-average of Makridakis,
     Wheelwright & Hyndman, Forecasting: Methods and Applications (1998), ch. 3, without trend removal: a
     calendar month's mean over the mean of the twelve; it needs each of the twelve at least once.
 
-    Returns ------- Facts `revenue[month=YYYY-MM]`, `left_out_months`, `compared_months`, `half_change_pct`,
+    Returns
+    -------
+    Facts `revenue[month=YYYY-MM]`, `left_out_months`, `compared_months`, `half_change_pct`,
     `trend_pct_per_month`, `trend`, `peak_month`, `trough_month`, `season`, `seasonal_index[month=MM]`.
     """
     return time_series_of(Sales(frame, scope, tool=TOOL, needs=DATED_COLUMNS))
