@@ -1,5 +1,6 @@
 """Superstep barriers: how long ready spans waited for siblings, and the run's length without that wait."""
 
+from bisect import bisect_right
 from collections.abc import Mapping
 
 from swarmlab.trace.family import Family
@@ -14,20 +15,22 @@ def barrier_waits(tree: SpanTree) -> dict[str, int]:
     not depend on is still running and ends by the time the span starts. A sibling that runs on afterwards
     held nobody. A span without links says nothing of what it needed, so it never counts as held.
     """
-    families: dict[str, Family] = {}
-    waits = {}
-    for span in tree.spans:
-        if span.parent_id is None:
-            continue
-        done_ns = [tree.by_id[link].end_ns for link in span.links if link in tree.by_id]
-        if not done_ns or max(done_ns) >= span.start_ns:
-            continue
-        ready_ns = max(max(done_ns), tree.by_id[span.parent_id].start_ns)
-        if span.parent_id not in families:
-            families[span.parent_id] = Family(tree.children[span.parent_id])
-        held_ns = _held(families[span.parent_id], ready_ns, span.start_ns)
-        if held_ns:
-            waits[span.span_id] = held_ns
+    waits: dict[str, int] = {}
+    for parent_id, children in tree.children.items():
+        parent_start_ns = tree.by_id[parent_id].start_ns
+        by_end = sorted(children, key=lambda span: span.end_ns)
+        over, n_over = _Over(), 0
+        for span in children:
+            while n_over < len(by_end) and by_end[n_over].end_ns <= span.start_ns:
+                over.add(by_end[n_over])
+                n_over += 1
+            done_ns = [tree.by_id[link].end_ns for link in span.links if link in tree.by_id]
+            if not done_ns or max(done_ns) >= span.start_ns:
+                continue
+            # What it waited for was over by then, so only others are in the way after it.
+            held_ns = over.covered_since(max(*done_ns, parent_start_ns))
+            if held_ns:
+                waits[span.span_id] = held_ns
     return waits
 
 
@@ -46,18 +49,34 @@ def wall_without_barriers_ns(tree: SpanTree, waits: Mapping[str, int]) -> int:
     return _Replay(tree, waits).end_ns(tree.root) - tree.root.start_ns if waits else tree.wall_ns
 
 
-def _held(family: Family, ready_ns: int, start_ns: int) -> int:
-    """Time in [ready, start) covered by siblings that ended in it, in nanoseconds."""
-    held_ns, low_ns = 0, start_ns
-    for sibling in reversed(family.ended_within(ready_ns, start_ns)):
-        top_ns = min(sibling.end_ns, low_ns)
-        since_ns = max(sibling.start_ns, ready_ns)
-        if since_ns < top_ns:
-            held_ns += top_ns - since_ns
-            low_ns = since_ns
-        if low_ns == ready_ns:
-            break
-    return held_ns
+class _Over:
+    """The time covered by spans that are over, added by their end: disjoint intervals, the last on top."""
+
+    def __init__(self) -> None:
+        self._since: list[int] = []
+        self._until: list[int] = []
+        self._covered_before: list[int] = []
+
+    def add(self, span: Span) -> None:
+        """Add a span that ended no earlier than those added before."""
+        start_ns = span.start_ns
+        while self._until and self._until[-1] >= start_ns:
+            start_ns = min(start_ns, self._since.pop())
+            self._until.pop()
+            self._covered_before.pop()
+        self._covered_before.append(self._covered())
+        self._since.append(start_ns)
+        self._until.append(span.end_ns)
+
+    def covered_since(self, time_ns: int) -> int:
+        """How much of the time after `time_ns` is covered, in nanoseconds."""
+        index = bisect_right(self._until, time_ns)
+        if index == len(self._until):
+            return 0
+        return self._covered() - self._covered_before[index] - max(0, time_ns - self._since[index])
+
+    def _covered(self) -> int:
+        return self._covered_before[-1] + self._until[-1] - self._since[-1] if self._until else 0
 
 
 _Event = tuple[str, bool]

@@ -43,10 +43,6 @@ class Family:
         rank = min(rank, self._rank[child.span_id]) - 1
         return self._by_end[rank] if rank >= 0 else None
 
-    def ended_within(self, after_ns: int, until_ns: int) -> Sequence[Span]:
-        """Children with `after_ns` < end <= `until_ns`, by end."""
-        return self._by_end[bisect_right(self._ends, after_ns) : bisect_right(self._ends, until_ns)]
-
     def running(self, low_ns: int, high_ns: int) -> list[tuple[int, int]]:
         """The parts of [low_ns, high_ns) in which a child was active, in order."""
         pieces = []
