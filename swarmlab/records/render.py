@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 from rich import box
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -87,14 +88,13 @@ def render_table(comparison: pd.DataFrame, title: str | None = None) -> Table:
     several_models = comparison["model"].nunique() > 1 or comparison["data_name"].nunique() > 1
     cells: dict[str, Callable[[Row], tuple[str, ...]]] = {
         "Level": lambda row: (_level(row), *(() if row.kind == "measured" else (str(row.kind),))),
-        "Cache": lambda row: (_text(row.cache_state),),
+        "Cache\nhits": lambda row: (_text(row.cache_state), _percent(row.cache_hit_rate)),
         "OK": lambda row: (f"{row.succeeded}/{row.attempted}",),
         "Seconds\nrange": _duration,
         "Times faster\n[95 %]": _ratio,
         "Tokens\na second": lambda row: (_number(row.total_tokens), _number(row.tokens_per_s, 1)),
         "Agents": lambda row: (_number(row.n_agents),),
         "Tools\n→ run": lambda row: (_tools(row),),
-        "Hits": lambda row: (_percent(row.cache_hit_rate),),
         "Facts\ngrounded": lambda row: (_number(row.fact_coverage, 2), _number(row.groundedness, 2)),
         "Decisions\nkw., chance": _decisions,
     }
@@ -105,7 +105,9 @@ def render_table(comparison: pd.DataFrame, title: str | None = None) -> Table:
     caption = Text("\n".join(caveats(comparison)), justify="left")
     table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), width=None)
     for position, heading in enumerate(cells):
-        table.add_column(heading, justify="left" if position < 2 else "right", overflow="fold", min_width=5)
+        # Only a level's name may be long, so only it may break.
+        justify: JustifyMethod = "left" if position < 2 else "right"
+        table.add_column(heading, justify=justify, no_wrap=position > 0, overflow="fold")
     previous: tuple[Any, ...] | None = None
     for row in _rows(comparison):
         part = (row.kind, row.model, row.data_name, row.cache_state)
@@ -170,9 +172,13 @@ def _ratio(row: Row) -> tuple[str, ...]:
     if pd.isna(row.ratio):
         return (_MISSING,)
     if row.level == row.baseline:
-        return ("1 (baseline)",)
-    interval = "[n = 1]" if pd.isna(row.ratio_low) else f"[{row.ratio_low:.3g}, {row.ratio_high:.3g}]"
-    return f"{row.ratio:.3g}", interval
+        return ("1", "baseline")
+    interval = "[n = 1]" if pd.isna(row.ratio_low) else f"[{_times(row.ratio_low)}, {_times(row.ratio_high)}]"
+    return _times(row.ratio), interval
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}" if ratio < 100 else f"{ratio:,.0f}"
 
 
 def _tokens(row: Row) -> str:
