@@ -44,8 +44,8 @@ def drawn_texts(figure):
     beyond = set()
     for axes in figure.axes:
         low, high = axes.get_xlim()
-        ticks = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
-        beyond |= {label for place, label in ticks if not low <= place <= high}
+        # Asking for the labels would lay them out again; the ticks hold those that were drawn.
+        beyond |= {tick.label1 for tick in axes.xaxis.majorTicks if not low <= tick.get_loc() <= high}
     found = figure.findobj(lambda artist: hasattr(artist, "get_text") and hasattr(artist, "get_fontsize"))
     return [text for text in found if text.get_text().strip() and text not in beyond]
 
