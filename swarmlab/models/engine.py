@@ -142,6 +142,14 @@ class Engine:
         """Exact number of tokens of a plain text, without any template."""
         return len(self._ask("POST", "/tokenize", {"content": text})["tokens"])
 
+    @property
+    def openai_endpoint(self) -> tuple[str, str]:
+        """Base URL and key of the engine's own OpenAI-compatible door, open on loopback only while it lives.
+
+        For programs that speak HTTP. Requests that come this way wait in llama.cpp's queue, not in ours.
+        """
+        return f"{self._address}/v1", self._api_key
+
     def close(self) -> None:
         """Stop what runs, drop what waits, free the model's memory. May be called twice."""
         self._finalizer()
@@ -178,8 +186,6 @@ def _start(path: Path, context_tokens: int, prefix_cache: bool, api_key: str) ->
     params.cache_ram_mib = 0
     # Never drop the middle of a prompt in silence.
     params.ctx_shift = False
-    # The text as generated: no guessing of tool calls or reasoning in it.
-    params.force_pure_content_parser = True
     params.verbosity = -1
     # The server always listens on a loopback port; nobody else on this machine may use it.
     params.api_keys = [api_key]
@@ -207,7 +213,8 @@ def _shut_down(queue: ThreadPoolExecutor, stopping: threading.Event, holder: lis
     stopping.set()
     # The last reference may be dropped on the engine's own thread, which cannot wait for itself.
     on_own_thread = threading.current_thread().name.startswith("swarmlab-model")
-    queue.shutdown(wait=not on_own_thread, cancel_futures=True)
+    # What still waits runs into `stopping` at once and says so to its caller.
+    queue.shutdown(wait=not on_own_thread)
     holder.clear()
 
 
@@ -223,6 +230,8 @@ class _Call:
         queue_ns = self.clock.now_ns() - self.queued_ns
         body = {
             **self.request,
+            # The text as generated: nothing of it is taken out as reasoning.
+            "reasoning_format": "none",
             "stream": True,
             "return_progress": True,
             "stream_options": {"include_usage": True},
@@ -277,8 +286,10 @@ class _Reader:
     def completion(self, queue_ns: int) -> Completion:
         if self._error is not None:
             raise self._error
-        if self.stopped:
+        if self._cancelled.is_set():
             raise CancelledError
+        if self._stopping.is_set():
+            raise ModelError("the embedded model was closed before its answer was complete")
         if self._final is None or self._finish_reason is None:
             raise ModelError("llama.cpp ended its answer without counts; the answer cannot be trusted")
         usage, timings = self._final["usage"], self._final["timings"]

@@ -21,7 +21,6 @@ class GgufHead:
     """What the metadata says about a model."""
 
     architecture: str
-    name: str | None
     context_tokens: int | None
     """The context the model was trained with."""
     has_chat_template: bool
@@ -48,8 +47,7 @@ def read_head(path: Path) -> GgufHead:
     context = metadata.get(f"{architecture}.context_length")
     return GgufHead(
         architecture=architecture,
-        name=metadata.get("general.name"),
-        context_tokens=None if context is None else int(context),
+        context_tokens=context if isinstance(context, int) else None,
         has_chat_template="tokenizer.chat_template" in metadata,
     )
 
@@ -100,6 +98,9 @@ def _value(file: BinaryIO, kind: int) -> Any:
 def _skip_array(file: BinaryIO) -> int:
     """Step over an array (a vocabulary, mostly) and return its length."""
     kind, length = _unpack(file, "<IQ")
+    if kind == _ARRAY:
+        # llama.cpp reads no arrays of arrays either.
+        raise EOFError
     if kind in _SCALARS:
         file.seek(struct.calcsize(f"<{_SCALARS[kind]}") * length, 1)
     else:

@@ -32,6 +32,9 @@ def load_provider(spec: str, *, clock: Clock, seed: int = 0, base_url: str | Non
     """
     started_ns = clock.now_ns()
     try:
+        if not spec:
+            # LangChain would return a model to be named later.
+            raise ValueError("it has no name")
         chat = init_chat_model(spec, **_settings(spec, seed, base_url))
     except ImportError as error:
         raise ModelUnavailableError(
