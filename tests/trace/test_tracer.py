@@ -44,12 +44,15 @@ def parents(tracer):
 
 def test_nested_spans(tracer):
     """Ids follow the order of opening, times the clock, parents the nesting, and agents are inherited."""
-    with tracer.span("framework", "run"), tracer.span("coordination", "turn", agent="analyst") as turn:
-        with tracer.span("tool", "kpis", links=[turn.span_id], attempt=2) as call:
-            call.cached = True
-            call.link("s0009")
-            call.link("s0009")
-            assert tracer.current_id == call.span_id == "s0003"
+    with (
+        tracer.span("framework", "run"),
+        tracer.span("coordination", "turn", agent="analyst") as turn,
+        tracer.span("tool", "kpis", links=[turn.span_id], attempt=2) as call,
+    ):
+        call.cached = True
+        call.link("s0009")
+        call.link("s0009")
+        assert tracer.current_id == call.span_id == "s0003"
     assert tracer.current_id is None
     run, turn_done, call_done = tracer.finished()
     assert (run.span_id, run.parent_id, run.start_ns, run.end_ns, run.agent) == ("s0001", None, 1, 6, None)
