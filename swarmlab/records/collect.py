@@ -6,14 +6,21 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from swarmlab.errors import StoreError
 from swarmlab.records.atomic import replacing, write_text
 from swarmlab.records.published import SourceStudy
 from swarmlab.records.record import NS_PER_S, column_kinds, seconds_text
 from swarmlab.records.render import comparison_markdown
 from swarmlab.records.store import read_runs
-from swarmlab.records.tables import build_tables
+from swarmlab.records.tables import (
+    SPAN_COLUMNS,
+    build_tables,
+    derive_tables,
+    typed_runs,
+    typed_spans,
+)
 
-__all__ = ["collect", "csv_text"]
+__all__ = ["collect", "csv_text", "read_tables"]
 
 _ARROW = {
     "integer": pa.int64(),
@@ -67,6 +74,33 @@ def collect(experiment_dir: Path, study: SourceStudy | None = None) -> dict[str,
     return tables
 
 
+def read_tables(experiment_dir: Path, study: SourceStudy | None = None) -> dict[str, pd.DataFrame]:
+    """Read runs.parquet and spans.parquet and make the other tables from them; writes nothing.
+
+    The run folders are not needed, so results that were published without them can be read too.
+
+    Parameters
+    ----------
+    experiment_dir
+        The results folder.
+    study
+        The published study, whose rows stand beside ours; None leaves them out.
+
+    Returns
+    -------
+    dict
+        The tables by name, as `collect` returns them.
+
+    Raises
+    ------
+    StoreError
+        A file is missing or cannot be read; names it.
+    """
+    runs = _read_parquet(experiment_dir / "runs.parquet", list(column_kinds()))
+    spans = _read_parquet(experiment_dir / "spans.parquet", list(SPAN_COLUMNS))
+    return derive_tables(typed_runs(runs), typed_spans(spans), study)
+
+
 def csv_text(frame: pd.DataFrame) -> str:
     """Print a frame as CSV: missing is empty, and seconds have nine decimals, exact to the nanosecond.
 
@@ -87,6 +121,17 @@ def csv_text(frame: pd.DataFrame) -> str:
 def _seconds(value: float) -> str | None:
     """Print seconds through whole nanoseconds: a float holds those exactly for runs of up to 26 days."""
     return None if pd.isna(value) else seconds_text(round(value * NS_PER_S))
+
+
+def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:
+    """Read a table; columns that a later version added are missing values, as they are in old records."""
+    try:
+        frame: pd.DataFrame = pq.read_table(path).to_pandas()
+    except FileNotFoundError as error:
+        raise StoreError(f"no published results at {path.parent}: {path.name} is missing") from error
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{path} unreadable: {error}") from error
+    return frame.reindex(columns=columns)
 
 
 def _write_parquet(path: Path, frame: pd.DataFrame, schema: pa.Schema) -> None:

@@ -20,9 +20,12 @@ __all__ = [
     "bottlenecks_frame",
     "breakdown_frame",
     "build_tables",
+    "derive_tables",
     "runs_frame",
     "spans_frame",
     "spans_of",
+    "typed_runs",
+    "typed_spans",
 ]
 
 Tables = Mapping[str, pd.DataFrame]
@@ -59,8 +62,12 @@ def runs_frame(records: Iterable[Record]) -> pd.DataFrame:
     for row in rows:
         row.update({name: separator.join(row[name]) for name, separator in _JOINED.items()})
     kinds = column_kinds()
-    frame = pd.DataFrame(rows, columns=list(kinds))
-    return frame.astype({name: _DTYPES[kind] for name, kind in kinds.items()})
+    return typed_runs(pd.DataFrame(rows, columns=list(kinds)))
+
+
+def typed_runs(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the `runs` table with each column's own type, whatever it was read from."""
+    return frame.astype({name: _DTYPES[kind] for name, kind in column_kinds().items()})
 
 
 def spans_frame(runs: Iterable[StoredRun]) -> pd.DataFrame:
@@ -76,9 +83,14 @@ def spans_frame(runs: Iterable[StoredRun]) -> pd.DataFrame:
         for run in runs
         for span in run.spans
     ]
+    return typed_spans(pd.DataFrame(rows, columns=list(SPAN_COLUMNS)))
+
+
+def typed_spans(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the `spans` table with each column's own type, whatever it was read from."""
     text = dict.fromkeys(("run_id", "span_id", "parent_id", "category", "name", "agent", "status"), "str")
     numbers = {"start_ns": "int64", "end_ns": "int64", "attempt": "int64", "cached": "bool"}
-    return pd.DataFrame(rows, columns=list(SPAN_COLUMNS)).astype({**text, **numbers})
+    return frame.assign(links=frame["links"].map(tuple)).astype({**text, **numbers})
 
 
 def spans_of(spans: pd.DataFrame, run_id: str) -> list[Span]:
@@ -161,9 +173,16 @@ def build_tables(runs: Sequence[StoredRun], study: SourceStudy | None = None) ->
     dict
         `runs`, `spans`, `study`, `study_split`, and each of `TABLES` by its name.
     """
-    tables: dict[str, pd.DataFrame] = {
-        "runs": runs_frame(run.record for run in runs),
-        "spans": spans_frame(runs),
+    return derive_tables(runs_frame(run.record for run in runs), spans_frame(runs), study)
+
+
+def derive_tables(
+    runs: pd.DataFrame, spans: pd.DataFrame, study: SourceStudy | None = None
+) -> dict[str, pd.DataFrame]:
+    """Make every other table from `runs` and `spans`; arguments and result as of `build_tables`."""
+    tables = {
+        "runs": runs,
+        "spans": spans,
         "study": study_frame(study),
         "study_split": study_split_frame(study),
     }

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from swarmlab.errors import SpecError
+from swarmlab.errors import SpecError, StoreError
 from swarmlab.records.caveats import caveats
-from swarmlab.records.collect import collect, csv_text
+from swarmlab.records.collect import collect, csv_text, read_tables
 from swarmlab.records.comparison import comparison, study_frame
 from swarmlab.records.interval import ratio_interval
 from swarmlab.records.published import load_study
@@ -95,19 +95,26 @@ def test_spans_come_back_from_the_table():
     assert spans_of(frame, "blackboard-cold-0") == spans
 
 
-def test_parquet_holds_what_the_frames_hold(fake_results):
-    """The Parquet files give back the frames, failed runs and missing values included."""
+def test_published_tables_are_read_without_the_run_folders(fake_results, tmp_path):
+    """The Parquet files alone give back every table, failed runs and missing values included."""
     folder = fake_results(failing=("full",))
-    tables = collect(folder)
-    for name in ("runs", "spans"):
-        back = pd.read_parquet(folder / f"{name}.parquet")
-        expected = tables[name]
-        assert back.columns.tolist() == expected.columns.tolist()
-        for column in expected.columns:
-            mine, theirs = expected[column], back[column]
-            assert mine.isna().tolist() == theirs.isna().tolist()
-            left = [tuple(v) if isinstance(v, np.ndarray) else v for v in theirs.dropna()]
-            assert left == mine.dropna().tolist()
+    collected = collect(folder, load_study())
+    (tmp_path / "published").mkdir()
+    for name in ("runs.parquet", "spans.parquet"):
+        (tmp_path / "published" / name).write_bytes((folder / name).read_bytes())
+    read = read_tables(tmp_path / "published", load_study())
+    assert read.keys() == collected.keys()
+    for name, frame in collected.items():
+        pd.testing.assert_frame_equal(read[name], frame)
+
+
+def test_missing_or_broken_published_tables_are_errors(tmp_path):
+    """A folder without tables, and a table that is no Parquet, are each named."""
+    with pytest.raises(StoreError, match=r"no published results at .*runs\.parquet is missing"):
+        read_tables(tmp_path)
+    (tmp_path / "runs.parquet").write_bytes(b"PAR1 not")
+    with pytest.raises(StoreError, match=r"runs\.parquet unreadable"):
+        read_tables(tmp_path)
 
 
 def test_the_ratio_is_of_pairs():
