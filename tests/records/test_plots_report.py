@@ -47,7 +47,7 @@ def drawn_texts(figure):
         # Asking for the labels would lay them out again; the ticks hold those that were drawn.
         beyond |= {tick.label1 for tick in axes.xaxis.majorTicks if not low <= tick.get_loc() <= high}
     found = figure.findobj(lambda artist: hasattr(artist, "get_text") and hasattr(artist, "get_fontsize"))
-    return [text for text in found if text.get_text().strip() and text not in beyond]
+    return [text for text in found if text.get_text().strip() and text.get_visible() and text not in beyond]
 
 
 def test_every_category_has_one_colour():
