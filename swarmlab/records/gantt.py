@@ -70,7 +70,7 @@ def gantt(tables: Tables, options: PlotOptions) -> Figure:
     title = f"{simulated_prefix(own)}{run['level']}, {run['cache_state']} cache: {duration_text(duration)} s"
     figure.suptitle(plain(title), fontsize=13, x=0.01, ha="left")
     axes.set_xlabel(f"{seconds_label(own)} since the run began", fontsize=9)
-    used = {span.category for span in spans}
+    used = {span.category for span in spans if span.parent_id is not None}
     handles = [Patch(color=colour, label=name) for name, colour in CATEGORY_COLOURS.items() if name in used]
     figure.legend(handles=handles, loc="outside lower left", ncols=6, frameon=False, fontsize=9)
     return figure

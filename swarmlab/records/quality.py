@@ -54,12 +54,12 @@ def quality(tables: Tables, options: PlotOptions) -> Figure:
     axes.set_xlabel(f"duration, {seconds_label(runs)} (median)", fontsize=9)
     axes.set_ylabel("decision accuracy (share of questions right)", fontsize=9)
     figure.legend(loc="outside lower left", ncols=3, frameon=False, fontsize=9)
-    _place_labels(figure, axes, shown)
+    _place_labels(figure, axes, runs, shown)
     return figure
 
 
 def _draw_points(axes: Axes, runs: pd.DataFrame, shown: pd.DataFrame) -> None:
-    succeeded = runs[(runs["status"] == "ok") & runs["decision_accuracy"].notna()]
+    succeeded = _measured(runs)
     for cache, (marker, colour) in _STYLES.items():
         single = succeeded[succeeded["cache_state"] == cache]
         axes.scatter(
@@ -77,6 +77,10 @@ def _draw_points(axes: Axes, runs: pd.DataFrame, shown: pd.DataFrame) -> None:
                 zorder=3,
                 label=f"{cache} cache",
             )
+
+
+def _measured(runs: pd.DataFrame) -> pd.DataFrame:
+    return runs[(runs["status"] == "ok") & runs["decision_accuracy"].notna()]
 
 
 def _draw_lines(axes: Axes, shown: pd.DataFrame, margin: float | None) -> None:
@@ -110,15 +114,28 @@ def _scale(axes: Axes, shown: pd.DataFrame) -> None:
     axes.tick_params(labelsize=9)
 
 
-def _place_labels(figure: Figure, axes: Axes, shown: pd.DataFrame) -> None:
+def _place_labels(figure: Figure, axes: Axes, runs: pd.DataFrame, shown: pd.DataFrame) -> None:
     """Put each level's name beside its mark, at the first place free of other names and marks."""
     figure.draw_without_rendering()
+    single = _measured(runs)
     points = list(zip(shown["duration_median_s"], shown["decision_accuracy"], strict=True))
-    pixels = [axes.transData.transform(point) for point in points]
-    taken = [Bbox.from_bounds(x - 7, y - 7, 14, 14) for x, y in pixels]
+    marks = [(point, 14) for point in points]
+    marks += [(point, 6) for point in zip(single["duration_s"], single["decision_accuracy"], strict=True)]
+    taken = []
+    for point, size in marks:
+        x, y = axes.transData.transform(point)
+        taken.append(Bbox.from_bounds(x - size / 2, y - size / 2, size, size))
     for point, level in zip(points, shown["level"], strict=True):
         label = axes.annotate(
-            plain(level), point, xytext=_OFFSETS[0], textcoords="offset points", fontsize=9, va="center"
+            plain(level),
+            point,
+            xytext=_OFFSETS[0],
+            textcoords="offset points",
+            fontsize=9,
+            va="center",
+            zorder=4,
+            # Readable where it crosses a score's line.
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8},
         )
         taken.append(_settle(label, axes, taken))
 
