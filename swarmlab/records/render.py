@@ -139,8 +139,11 @@ def render_breakdown(breakdown: pd.DataFrame, title: str | None = None) -> Table
     for _, group in in_level_order(breakdown):
         first = group.iloc[0]
         parts = group.set_index("category")
-        cells = [(duration_text(parts.exclusive_s[name]), f"{parts.share[name]:.0%}") for name in categories]
-        total = (duration_text(group["exclusive_s"].sum()), "100%")
+        cells = [(duration_text(parts.exclusive_s[name]), _percent(parts.share[name])) for name in categories]
+        total = (
+            duration_text(group["exclusive_s"].sum(min_count=1)),
+            _percent(group["share"].sum(min_count=1)),
+        )
         label = _two_lines((str(first["level"]), *(("simulated",) if first["clock"] == "virtual" else ())))
         table.add_row(label, _text(first["cache_state"]), *(_two_lines(cell) for cell in (total, *cells)))
     return table

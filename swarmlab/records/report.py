@@ -181,11 +181,15 @@ def _breakdown(breakdown: pd.DataFrame, of: str) -> dict[str, Any]:
         parts = group.set_index("category")
         cells = {name: duration_text(parts[of][name]) for name in categories}
         if of == "exclusive_s":
-            cells = {name: f"{text} ({parts['share'][name]:.0%})" for name, text in cells.items()}
-            cells["sum"] = duration_text(parts[of].sum())
+            cells = {name: _with_share(text, parts["share"][name]) for name, text in cells.items()}
+            cells["sum"] = duration_text(parts[of].sum(min_count=1))
         rows.append({"Level": level, "Cache": cache, "Runs": parts["n"].iloc[0], **cells})
         marks.append("simulated" if clock == "virtual" else "")
     return _shown(pd.DataFrame(rows), pd.Series(marks, dtype="str"))
+
+
+def _with_share(text: str, share: float) -> str:
+    return text if pd.isna(share) else f"{text} ({share:.0%})"
 
 
 def _alerts(comparison: pd.DataFrame) -> dict[str, Any]:

@@ -138,7 +138,7 @@ def breakdown_frame(runs: pd.DataFrame, bottlenecks: pd.DataFrame) -> pd.DataFra
     Parameters
     ----------
     runs, bottlenecks
-        The tables of those names; only runs that succeeded count.
+        The tables of those names; only runs that succeeded count. A level without one has missing figures.
 
     Returns
     -------
@@ -147,14 +147,15 @@ def breakdown_frame(runs: pd.DataFrame, bottlenecks: pd.DataFrame) -> pd.DataFra
         busy_s, means over the runs, so that exclusive_s adds up to the mean duration; share of that duration.
     """
     keys = ["clock", "model", "data_name", "cache_state", "level"]
-    succeeded = runs.loc[runs["status"] == "ok", ["run_id", *keys]]
-    joined = bottlenecks.drop(columns="level").merge(succeeded, on="run_id")
+    # A run that failed keeps its level in the table; its figures, of a part of the work, do not count.
+    joined = bottlenecks.drop(columns="level").merge(runs[["run_id", "status", *keys]], on="run_id")
+    succeeded = joined["status"] == "ok"
+    figures = ["exclusive_s", "critical_path_s", "busy_s"]
+    joined[figures] = joined[figures].where(succeeded)
     joined["category"] = pd.Categorical(joined["category"], categories=CATEGORIES)
-    groups = joined.groupby([*keys, "category"], observed=True, dropna=False, sort=True)
-    means = groups[["exclusive_s", "critical_path_s", "busy_s"]].mean()
-    means.insert(0, "n", groups.size())
-    frame = means.reset_index()
-    totals = frame.groupby(keys, dropna=False)["exclusive_s"].transform("sum")
+    groups = joined.assign(n=succeeded).groupby([*keys, "category"], observed=True, dropna=False, sort=True)
+    frame = groups.agg({"n": "sum", **dict.fromkeys(figures, "mean")}).reset_index()
+    totals = frame.groupby(keys, dropna=False)["exclusive_s"].transform("sum", min_count=1)
     return frame.assign(category=frame["category"].astype("str"), share=frame["exclusive_s"] / totals)
 
 

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from fake_results import LEVELS, make_failed, make_record, make_spans
+from fake_results import LEVELS, make_failed, make_record, make_spans, write_fake_results
 from matplotlib import colors
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -23,7 +23,7 @@ from swarmlab.trace.spans import CATEGORIES
 HOSTILE = "<script>alert('x')</script> & $a$ \" id=\"y"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tables():
     """Return the tables of one run of each level, with the published study."""
     runs = []
@@ -163,10 +163,11 @@ class Page(HTMLParser):
                 self.addresses.append(value)
 
 
-@pytest.fixture
-def page(fake_results):
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
     """Return the text of a report over results with a hostile name in every place that takes one."""
-    folder = fake_results(failing=("none",), model=HOSTILE, data_name=HOSTILE, slowest_tool=HOSTILE)
+    folder = tmp_path_factory.mktemp("results") / "fake-experiment"
+    write_fake_results(folder, failing=("none",), model=HOSTILE, data_name=HOSTILE, slowest_tool=HOSTILE)
     write_run(folder, make_failed("full", error=HOSTILE, run_id="hostile"), ())
     spans = [
         type(span)(**{**{f: getattr(span, f) for f in span.__slots__}, "agent": span.agent and HOSTILE})

@@ -88,6 +88,23 @@ def test_bottlenecks_keep_all_ten_categories():
     ]  # fmt: skip
 
 
+def test_the_breakdown_keeps_failed_levels_and_adds_up():
+    """Means of the runs that succeeded add up to their mean duration; a level without one stays, empty."""
+    spans, longer = make_spans(), make_spans(stretch=2)
+    records = [make_record(spans), make_record(longer, repeat=1), make_failed("full")]
+    runs = [
+        StoredRun(None, record, tuple(own)) for record, own in zip(records, (spans, longer, ()), strict=True)
+    ]
+    frame = build_tables(runs)["breakdown"].set_index("level")
+    mean_s = (records[0].duration_s + records[1].duration_s) / 2
+    assert frame.loc["blackboard", "exclusive_s"].sum() == pytest.approx(mean_s, abs=1e-9)
+    assert frame.loc["blackboard", "share"].sum() == pytest.approx(1)
+    assert set(frame.loc["blackboard", "n"]) == {2}
+    assert set(frame.loc["full", "n"]) == {0}
+    assert frame.loc["full", ["exclusive_s", "share"]].isna().all(axis=None)
+    assert "full" in terminal(render_breakdown(frame.reset_index()))
+
+
 def test_spans_come_back_from_the_table():
     """The spans of a run in the spans table are the spans it was made from."""
     spans = make_spans("partial")
