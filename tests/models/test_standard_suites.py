@@ -30,7 +30,7 @@ class _Declared:
 
     @property
     def standard_chat_model_params(self) -> dict[str, Any]:
-        return {"temperature": 0, "max_tokens": 80, "string_limit": 50}
+        return {"temperature": 0, "max_tokens": 56, "string_limit": 30}
 
     @property
     def supports_json_mode(self) -> bool:
