@@ -1,9 +1,7 @@
 """The embedded model as a LangChain chat model: local, no key, with the engine's own counts and times."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
@@ -11,35 +9,26 @@ from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackMana
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.language_models.chat_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolCall
-from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
-from langchain_core.messages.tool import tool_call_chunk
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel, ConfigDict, Field
 
 from swarmlab.errors import ModelError
+from swarmlab.models.answers import PreparedCall, text_chunk
 from swarmlab.models.constraint import STRING_LIMIT, grammar, json_schema_of
 from swarmlab.models.conversation import chat_messages
-from swarmlab.models.engine import Completion, Engine, Job
+from swarmlab.models.engine import Engine, Job
 from swarmlab.models.structured import structured_runnable
-from swarmlab.models.tool_calls import ToolPlan, plan_tools
+from swarmlab.models.tool_calls import plan_tools
 
 # What a call may override or carry; anything else is a mistake that must not pass in silence.
 _CALL_OPTIONS = ("temperature", "seed", "max_tokens", "top_p", "repeat_penalty")
 _CARRIED = frozenset(
     {"tools", "tool_choice", "max_tool_calls", "response_schema", "ls_structured_output_format"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """A prepared request and how to read its answer."""
-
-    body: dict[str, Any]
-    tools: ToolPlan | None
 
 
 class EmbeddedChat(BaseChatModel):
@@ -119,7 +108,7 @@ class EmbeddedChat(BaseChatModel):
         except BaseException:
             job.cancel()
             raise
-        return self._result(call, completion)
+        return call.result(completion)
 
     async def _agenerate(
         self,
@@ -135,7 +124,7 @@ class EmbeddedChat(BaseChatModel):
         except BaseException:
             job.cancel()
             raise
-        return self._result(call, completion)
+        return call.result(completion)
 
     def _stream(
         self,
@@ -149,11 +138,11 @@ class EmbeddedChat(BaseChatModel):
         job = self._submit_streaming(call, pieces.put)
         try:
             while (piece := pieces.get()) is not None:
-                chunk = _text_chunk(piece)
+                chunk = text_chunk(piece)
                 if run_manager:
                     run_manager.on_llm_new_token(piece, chunk=chunk)
                 yield chunk
-            yield self._last_chunk(call, job.future.result())
+            yield call.last_chunk(job.future.result())
         finally:
             job.cancel()
 
@@ -176,15 +165,15 @@ class EmbeddedChat(BaseChatModel):
         job = self._submit_streaming(call, put)
         try:
             while (piece := await pieces.get()) is not None:
-                chunk = _text_chunk(piece)
+                chunk = text_chunk(piece)
                 if run_manager:
                     await run_manager.on_llm_new_token(piece, chunk=chunk)
                 yield chunk
-            yield self._last_chunk(call, job.future.result())
+            yield call.last_chunk(job.future.result())
         finally:
             job.cancel()
 
-    def _submit_streaming(self, call: _Call, put: Callable[[str | None], None]) -> Job:
+    def _submit_streaming(self, call: PreparedCall, put: Callable[[str | None], None]) -> Job:
         # An answer that may be a tool call is read whole, so its raw JSON is not streamed.
         job = self.engine.submit(call.body, None if call.tools else put)
         job.future.add_done_callback(lambda _: put(None))
@@ -256,7 +245,7 @@ class EmbeddedChat(BaseChatModel):
 
     def _prepare(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, options: Mapping[str, Any]
-    ) -> _Call:
+    ) -> PreparedCall:
         unknown = sorted(set(options) - {*_CALL_OPTIONS} - _CARRIED)
         if unknown:
             raise ModelError(f"the embedded model does not know the option {unknown[0]!r}")
@@ -274,65 +263,7 @@ class EmbeddedChat(BaseChatModel):
         if schema is not None:
             body["grammar"] = grammar(schema)
         body["messages"] = chat_messages(messages, tools.preamble if tools else "")
-        return _Call(body, tools)
-
-    def _result(self, call: _Call, completion: Completion) -> ChatResult:
-        text: str = completion.text
-        calls: list[ToolCall] = []
-        if call.tools:
-            text, calls = call.tools.read(completion.text, completion.finish_reason)
-        message = AIMessage(
-            content=text,
-            tool_calls=calls,
-            usage_metadata=_usage(completion),
-            response_metadata=self._metadata(completion),
-        )
-        return ChatResult(generations=[ChatGeneration(message=message)])
-
-    def _last_chunk(self, call: _Call, completion: Completion) -> ChatGenerationChunk:
-        message = self._result(call, completion).generations[0].message
-        assert isinstance(message, AIMessage)
-        return ChatGenerationChunk(
-            message=AIMessageChunk(
-                content=message.content if call.tools else "",
-                tool_call_chunks=[
-                    tool_call_chunk(
-                        name=made["name"], args=json.dumps(made["args"]), id=made["id"], index=index
-                    )
-                    for index, made in enumerate(message.tool_calls)
-                ],
-                usage_metadata=message.usage_metadata,
-                response_metadata=message.response_metadata,
-                chunk_position="last",
-            )
-        )
-
-    def _metadata(self, completion: Completion) -> dict[str, Any]:
-        return {
-            "finish_reason": completion.finish_reason,
-            "model_name": self.model_name,
-            "timings": {
-                "queue_ns": completion.queue_ns,
-                "prefill_ns": completion.prefill_ns,
-                "decode_ns": completion.decode_ns,
-                "prefill_tokens": completion.prefill_tokens,
-                "cached_tokens": completion.cached_tokens,
-                "decode_tokens": completion.completion_tokens,
-            },
-        }
-
-
-def _usage(completion: Completion) -> UsageMetadata:
-    return UsageMetadata(
-        input_tokens=completion.prompt_tokens,
-        output_tokens=completion.completion_tokens,
-        total_tokens=completion.prompt_tokens + completion.completion_tokens,
-        input_token_details=InputTokenDetails(cache_read=completion.cached_tokens),
-    )
-
-
-def _text_chunk(piece: str) -> ChatGenerationChunk:
-    return ChatGenerationChunk(message=AIMessageChunk(content=piece))
+        return PreparedCall(body, tools, self.model_name)
 
 
 def _choice(tool_choice: str | dict[str, Any] | bool | None) -> str:

@@ -11,7 +11,7 @@ import secrets
 import threading
 import weakref
 from collections.abc import Callable, Mapping
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import xllamacpp
 
 from swarmlab.errors import ModelError, ModelUnavailableError
 from swarmlab.models.constraint import grammar
+from swarmlab.models.generation import Completion, Generation, StreamReader, model_error
 from swarmlab.trace.clock import Clock
 
 # Decoding spins: a second decode thread collapses (1.6-8 tokens/s) as soon as anything else runs.
@@ -29,29 +30,6 @@ PREFILL_THREADS = 2
 # A prompt is prefilled in batches of this many tokens; a cancelled call is noticed between two of them.
 PREFILL_BATCH = 512
 DEFAULT_CONTEXT_TOKENS = 8192
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """One finished generation, with the engine's own counts and times."""
-
-    text: str
-    finish_reason: str
-    """`stop` or `length`."""
-    prompt_tokens: int
-    """All tokens of the prompt: prefilled and cached."""
-    cached_tokens: int
-    """Prompt tokens taken from the prefix cache."""
-    completion_tokens: int
-    queue_ns: int
-    """From the call to the slot being free, on the injected clock."""
-    prefill_ns: int
-    decode_ns: int
-
-    @property
-    def prefill_tokens(self) -> int:
-        """Prompt tokens computed for this call."""
-        return self.prompt_tokens - self.cached_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +104,9 @@ class Engine:
         if not self._finalizer.alive:
             raise ModelError("the embedded model was closed; load it again")
         cancelled = threading.Event()
-        reader = _Reader(cancelled, self._stopping, on_text)
+        reader = StreamReader(cancelled, self._stopping, on_text)
         # The job must not hold the engine: collecting the engine waits for the job.
-        job = _Call(self._holder[0], dict(request), reader, self._clock, self._clock.now_ns())
+        job = Generation(self._holder[0], dict(request), reader, self._clock, self._clock.now_ns())
         future = self._queue.submit(contextvars.copy_context().run, job.run)
         return Job(future, cancelled)
 
@@ -168,7 +146,7 @@ class Engine:
         finally:
             connection.close()
         if response.status != http.HTTPStatus.OK:
-            raise _model_error(answer.get("error", answer))
+            raise model_error(answer.get("error", answer))
         return answer
 
 
@@ -216,99 +194,3 @@ def _shut_down(queue: ThreadPoolExecutor, stopping: threading.Event, holder: lis
     # What still waits runs into `stopping` at once and says so to its caller.
     queue.shutdown(wait=not on_own_thread)
     holder.clear()
-
-
-@dataclass(slots=True)
-class _Call:
-    server: Any
-    request: dict[str, Any]
-    reader: "_Reader"
-    clock: Clock
-    queued_ns: int
-
-    def run(self) -> Completion:
-        queue_ns = self.clock.now_ns() - self.queued_ns
-        body = {
-            **self.request,
-            # The text as generated: nothing of it is taken out as reasoning.
-            "reasoning_format": "none",
-            "stream": True,
-            "return_progress": True,
-            "stream_options": {"include_usage": True},
-        }
-        if not self.reader.stopped:
-            self.server.handle_chat_completions(body, self.reader.take)
-        return self.reader.completion(queue_ns)
-
-
-class _Reader:
-    """Collects the engine's stream; answers True to make it stop."""
-
-    def __init__(
-        self,
-        cancelled: threading.Event,
-        stopping: threading.Event,
-        on_text: Callable[[str], None] | None,
-    ) -> None:
-        self._cancelled = cancelled
-        self._stopping = stopping
-        self._on_text = on_text
-        self._pieces: list[str] = []
-        self._finish_reason: str | None = None
-        self._final: Mapping[str, Any] | None = None
-        self._error: BaseException | None = None
-
-    @property
-    def stopped(self) -> bool:
-        return self._cancelled.is_set() or self._stopping.is_set()
-
-    def take(self, chunk: Mapping[str, Any]) -> bool:
-        # The binding drops exceptions of this callback, so they are kept for `completion`.
-        try:
-            self._read(chunk)
-        except Exception as error:  # noqa: BLE001 - raised again on the caller's side
-            self._error = error
-        return self._error is not None or self.stopped
-
-    def _read(self, chunk: Mapping[str, Any]) -> None:
-        if "error" in chunk:
-            raise _model_error(chunk["error"])
-        if "timings" in chunk:
-            self._final = chunk
-        for choice in chunk["choices"]:
-            self._finish_reason = choice["finish_reason"] or self._finish_reason
-            text = choice["delta"].get("content")
-            if text:
-                self._pieces.append(text)
-                if self._on_text is not None:
-                    self._on_text(text)
-
-    def completion(self, queue_ns: int) -> Completion:
-        if self._error is not None:
-            raise self._error
-        if self._cancelled.is_set():
-            raise CancelledError
-        if self._stopping.is_set():
-            raise ModelError("the embedded model was closed before its answer was complete")
-        if self._final is None or self._finish_reason is None:
-            raise ModelError("llama.cpp ended its answer without counts; the answer cannot be trusted")
-        usage, timings = self._final["usage"], self._final["timings"]
-        return Completion(
-            text="".join(self._pieces),
-            finish_reason=self._finish_reason,
-            prompt_tokens=usage["prompt_tokens"],
-            cached_tokens=timings["cache_n"],
-            completion_tokens=usage["completion_tokens"],
-            queue_ns=queue_ns,
-            prefill_ns=round(timings["prompt_ms"] * 1e6),
-            decode_ns=round(timings["predicted_ms"] * 1e6),
-        )
-
-
-def _model_error(error: Mapping[str, Any]) -> ModelError:
-    if error.get("type") == "exceed_context_size_error":
-        return ModelError(
-            f"the prompt has {error['n_prompt_tokens']} tokens, the model's context holds {error['n_ctx']}; "
-            "shorten the prompt or use a model with a longer context"
-        )
-    return ModelError(f"llama.cpp refused the request: {error.get('message', error)}")

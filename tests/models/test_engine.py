@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from swarmlab.errors import ModelError, ModelUnavailableError
-from swarmlab.models.engine import Completion, Engine, _Call, _Reader
+from swarmlab.models import Engine
+from swarmlab.models.generation import Completion, Generation, StreamReader
 
 HELLO = {
     "messages": [{"role": "user", "content": "Say hello."}],
@@ -70,9 +71,9 @@ def _call(
     cancelled: threading.Event | None = None,
     stopping: threading.Event | None = None,
     on_text: Callable[[str], None] | None = None,
-) -> _Call:
-    reader = _Reader(cancelled or threading.Event(), stopping or threading.Event(), on_text)
-    return _Call(server, dict(HELLO), reader, _SteppingClock(), 0)  # type: ignore[arg-type]
+) -> Generation:
+    reader = StreamReader(cancelled or threading.Event(), stopping or threading.Event(), on_text)
+    return Generation(server, dict(HELLO), reader, _SteppingClock(), 0)  # type: ignore[arg-type]
 
 
 def test_counts_and_times_come_from_the_engine_and_waiting_from_the_clock() -> None:
