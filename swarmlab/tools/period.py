@@ -18,8 +18,8 @@ class Period:
     """Days from `first` to `last`, both included, and the full months among them.
 
     A calendar month is full if the data begin on or before its first day, end on or after its last day, and
-    have at least one row in it. Data with a single date in each month are monthly data: all their months are
-    full.
+    have at least one row in it. Data with a single date in each month, the same day or the last, are monthly
+    data: all their months are full.
     """
 
     first: date
@@ -29,7 +29,7 @@ class Period:
     partial: tuple[str, ...]
     """Months with rows that are not full."""
     is_monthly: bool
-    """Each month has a single date: the data are by month, not by day."""
+    """Each month has a single date, the same day or the last: the data are by month, not by day."""
     month_of_day: NDArray[np.intp]
     """Position in `months` by day offset from `first`; `len(months)` for days outside full months."""
 
@@ -70,7 +70,7 @@ def period_of(day: NDArray[Any], first: date) -> Period:
     starts = np.datetime64(first, "D") + np.arange(n_days)
     month_number = starts.astype("datetime64[M]").astype(np.intp)
     seen, dates_in_month = np.unique(month_number[has_rows], return_counts=True)
-    is_monthly = len(seen) > 1 and bool((dates_in_month == 1).all())
+    is_monthly = len(seen) > 1 and bool((dates_in_month == 1).all()) and _is_regular(starts[has_rows])
     full = [int(m) for m in seen if is_monthly or _is_covered(int(m), first, last)]
     position = {m: i for i, m in enumerate(full)}
     low = int(month_number[0])
@@ -85,6 +85,14 @@ def period_of(day: NDArray[Any], first: date) -> Period:
         is_monthly=is_monthly,
         month_of_day=table[month_number - low],
     )
+
+
+def _is_regular(days: NDArray[Any]) -> bool:
+    """All dates are the same day of the month, or all are its last."""
+    day_of_month = (days - days.astype("datetime64[M]")).astype(np.intp)
+    next_day = days + np.timedelta64(1, "D")
+    is_last = next_day == next_day.astype("datetime64[M]")
+    return bool((day_of_month == day_of_month[0]).all() or is_last.all())
 
 
 def _is_covered(month: int, first: date, last: date) -> bool:

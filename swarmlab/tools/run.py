@@ -39,7 +39,7 @@ SHARED_COLUMNS = (
 )
 """Columns that some tool reads; the others stay on disk."""
 
-MAX_LINES = 24
+MAX_LINES = 14
 """Fact lines of the verbose text."""
 
 
@@ -126,17 +126,27 @@ def run_tool(
         raise ToolError(name, f"{type(error).__name__}: {error}") from error
 
 
+def fact_line(fact: Fact) -> str:
+    """A fact as the model reads it: "label: value"."""
+    return f"{fact.label}: {fact.text}"
+
+
 def compact_text(facts: Sequence[Fact]) -> str:
-    """One line a headline fact: "label: value"."""
-    return "\n".join(f"{fact.label}: {fact.text}" for fact in facts if fact.headline)
+    """One line for each headline fact and each finding that is a name (who leads, which month peaks)."""
+    return "\n".join(fact_line(fact) for fact in facts if fact.headline or _is_name(fact))
+
+
+def _is_name(fact: Fact) -> bool:
+    return fact.unit in ("name", "month", "weekday") and "[" not in fact.id
 
 
 def verbose_text(tool: Tool, facts: Sequence[Fact]) -> str:
-    """All facts as a table for reading, headline facts first, cut off after `MAX_LINES`."""
-    ordered = [f for f in facts if f.headline] + [f for f in facts if not f.headline]
+    """The facts as a list for reading, headline facts first, cut off after `MAX_LINES`."""
+    # Names before figures: a cut table must still say who leads.
+    ordered = sorted(facts, key=lambda fact: (not fact.headline, not _is_name(fact)))
     shown = ordered[:MAX_LINES]
     lines = [f"Results of the {tool.name.replace('_', ' ')} tool. {tool.description}"]
-    lines += [f"- {fact.label}: {fact.text}" for fact in shown]
+    lines += [f"- {fact_line(fact)}" for fact in shown]
     if len(ordered) > len(shown):
         lines.append(f"({len(ordered) - len(shown)} further results are not shown.)")
     lines.append(f"Figures rest on up to {max(f.rows for f in facts):,} rows of sales.")

@@ -56,17 +56,15 @@ def sales_forecast(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[Fact
     -------
     Facts `method`, `total_forecast`, `total_low`, `total_high` (95 % prediction interval),
     `recent_revenue`, `interval_level_pct`, `forecast_change_pct` (revenue per day, against as many last full
-    months), `outlook`, `backtest_mape_pct`, `naive_mape_pct`, `n_backtest_origins`, `beats_naive`, and
-    `forecast[month=]`, `low[month=]`, `high[month=]`. All but `method` are "not available" without a full
-    month; `method` then says so.
+    months), `year_change_pct` (against the same months a year before, where these are full), `outlook` (by the
+    latter if it is there), `backtest_mape_pct`, `naive_mape_pct`, `n_backtest_origins`, `beats_naive`, and
+    `forecast[month=]`, `low[month=]`, `high[month=]`. Without a full month the main ones are "not available"
+    and `method` says why.
     """
     sales = Sales(frame, scope, tool=TOOL, needs=DATED_COLUMNS)
     sheet = FactSheet(TOOL, sales.rows)
     if not sales.period.months:
-        sheet.add(
-            "method", "forecast method", "none (no full calendar month in the data)", "label", headline=True
-        )
-        sheet.add("total_forecast", "forecast revenue", None, "$")
+        _no_forecast(sheet)
         return sheet.facts()
     series = _series(sales)
     steps = series.weights.shape[1]
@@ -86,6 +84,17 @@ def sales_forecast(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[Fact
     sheet.add("n_backtest_origins", "backtest origins", tested.n_origins, "count")
     _by_month(sheet, series, fitted)
     return sheet.facts()
+
+
+def _no_forecast(sheet: FactSheet) -> None:
+    sheet.add(
+        "method", "forecast method", "none (no full calendar month in the data)", "label", headline=True
+    )
+    sheet.add("total_forecast", "forecast revenue of the months ahead", None, "$", headline=True)
+    sheet.add("recent_revenue", "revenue of the last full months", None, "$")
+    sheet.add("forecast_change_pct", "forecast change against the last full months", None, "% change")
+    sheet.add("outlook", "outlook of revenue", None, "label")
+    sheet.add("beats_naive", "forecast beats the naive forecast", None, "label")
 
 
 def _totals(sheet: FactSheet, sales: Sales, series: Series, fitted: Smoothed) -> None:

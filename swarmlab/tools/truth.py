@@ -1,7 +1,7 @@
 """Ground truth: the facts computed a second way, in SQL on the columnar file.
 
-Only the rules of scope and rounding are shared with the tools. `truth_facts` holds the statements, one list a
-tool; this module lays the tables they read.
+Only the rules of scope and rounding are shared with the tools. `truth_facts` holds the statements,
+`truth_rules` what follows from their values; this module lays the tables they read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import duckdb
 from swarmlab.data import Dataset
 from swarmlab.tools.facts import rounded
 from swarmlab.tools.scope import Scope, growth_tilt, region_dimension
-from swarmlab.tools.truth_facts import derived_facts, statements
+from swarmlab.tools.truth_facts import statements
+from swarmlab.tools.truth_rules import derived_facts
 
 _MACROS = """
 CREATE TEMP MACRO ratio(part, whole) AS CASE WHEN whole > 0 THEN part::DOUBLE / whole::DOUBLE END;
@@ -24,15 +25,24 @@ CREATE TEMP MACRO named(label) AS coalesce(CAST(label AS VARCHAR), 'unknown');
 """
 
 _CALENDAR = """
-CREATE TEMP TABLE calendar AS WITH bounds AS (SELECT min(day) AS first, max(day) AS last FROM base), seen AS
-(SELECT date_trunc('month', day)::DATE AS month, count(DISTINCT day) AS dates FROM base GROUP BY 1), kind AS
-(SELECT count(*) > 1 AND max(dates) = 1 AS is_monthly FROM seen), full_months AS ( SELECT month, row_number()
-OVER (ORDER BY month) - 1 AS i, count(*) OVER () AS n, date_diff('month', min(month) OVER (), max(month) OVER
-()) + 1 AS spanned FROM seen, bounds, kind WHERE is_monthly OR (first <= month AND (month + INTERVAL 1 MONTH -
-INTERVAL 1 DAY)::DATE <= last) ), cut AS ( SELECT *, CASE WHEN n >= 24 AND spanned = n THEN n // 24 * 12 ELSE
-n // 2 END AS half_length FROM full_months ) SELECT month AS first_day, strftime(month, '%Y-%m') AS month, i,
-n, CASE WHEN n < 2 THEN NULL WHEN i < half_length THEN 1 WHEN i >= n - half_length THEN 2 END AS half FROM
-cut;
+CREATE TEMP TABLE calendar AS
+WITH bounds AS (SELECT min(day) AS first, max(day) AS last FROM base),
+seen AS (SELECT date_trunc('month', day)::DATE AS month, count(DISTINCT day) AS dates FROM base GROUP BY 1),
+regular AS (SELECT count(DISTINCT day(day)) = 1 OR bool_and(day = last_day(day)) AS is_regular FROM base),
+kind AS (SELECT count(*) > 1 AND max(dates) = 1 AND any_value(is_regular) AS is_monthly FROM seen, regular),
+full_months AS (
+    SELECT month, row_number() OVER (ORDER BY month) - 1 AS i, count(*) OVER () AS n,
+        date_diff('month', min(month) OVER (), max(month) OVER ()) + 1 AS spanned
+    FROM seen, bounds, kind
+    WHERE is_monthly OR (first <= month AND (month + INTERVAL 1 MONTH - INTERVAL 1 DAY)::DATE <= last)
+),
+cut AS (
+    SELECT *, CASE WHEN n >= 24 AND spanned = n THEN n // 24 * 12 ELSE n // 2 END AS half_length
+    FROM full_months
+)
+SELECT month AS first_day, strftime(month, '%Y-%m') AS month, i, n,
+    CASE WHEN n < 2 THEN NULL WHEN i < half_length THEN 1 WHEN i >= n - half_length THEN 2 END AS half
+FROM cut;
 """
 
 _ENTITIES = """

@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from swarmlab.tools.scope import Scope, region_dimension
-
-Value = float | int | str
 
 _TOTAL = "(SELECT sum({}) FROM scoped)"
 _REVENUE, _UNITS = _TOTAL.format("revenue"), _TOTAL.format("units")
@@ -41,23 +39,6 @@ def statements(columns: Sequence[str], scope: Scope) -> Iterator[str]:
     yield from _kpis(columns)
     yield from _money_ahead(scope)
     yield from _budget_plan()
-
-
-def derived_facts(facts: Mapping[str, Value]) -> dict[str, Value]:
-    """Facts that are words for, or rules over, other facts."""
-    change, hhi = facts["time_series.half_change_pct"], facts["market_share.hhi"]
-    derived: dict[str, Value] = {
-        "time_series.trend": "not available",
-        "market_share.hhi_band": "not available",
-    }
-    if not isinstance(change, str):
-        derived["time_series.trend"] = "growing" if change >= 2 else "declining" if change <= -2 else "flat"
-    if not isinstance(hhi, str):
-        derived["market_share.hhi_band"] = "low" if hhi < 1500 else "moderate" if hhi <= 2500 else "high"
-    rules = _rules({**facts, **derived})[:6]
-    derived["recommendations.n_recommendations"] = len(rules)
-    derived |= {f"recommendations.rule[rank={rank}]": rule for rank, rule in enumerate(rules, start=1)}
-    return derived
 
 
 def _number(fact_id: str, expression: str, unit: str) -> str:
@@ -147,8 +128,11 @@ def _cross_section() -> Iterator[str]:
     yield _each("cross_section.units", "category", "units / 10000::DOUBLE", "count")
     yield _each("cross_section.avg_price", "category", price, "$/unit")
     yield """WITH sums AS (SELECT category, brand, sum(revenue) AS revenue FROM scoped GROUP BY ALL),
-        ranked AS ( SELECT *, row_number() OVER (PARTITION BY category ORDER BY revenue DESC, brand) AS place
-        FROM sums ) SELECT 'cross_section.top_brand[category=' || category || ']', NULL, brand, 'name'
+        ranked AS (
+            SELECT *, row_number() OVER (PARTITION BY category ORDER BY revenue DESC, brand) AS place
+            FROM sums
+        )
+        SELECT 'cross_section.top_brand[category=' || category || ']', NULL, brand, 'name'
         FROM ranked WHERE place = 1 AND category IN (SELECT name FROM by_category WHERE reported)"""
 
 
@@ -201,22 +185,27 @@ def _discount(scope: Scope) -> Iterator[str]:
 
 def _realisation(scope: Scope) -> Iterator[str]:
     reference = """WITH monthly AS (
-            SELECT brand, category, sum(units) AS units, ratio(sum(revenue), sum(units)) AS price FROM scoped
-            GROUP BY brand, category, date_trunc('month', day) ), pairs AS (SELECT category, sum(units) *
-            coalesce(max(price), 0) AS full FROM monthly GROUP BY brand, category), told AS ( SELECT name,
-            revenue, (SELECT sum(full) FROM pairs WHERE category = name) AS full FROM by_category WHERE
-            reported
+            SELECT brand, category, sum(units) AS units, ratio(sum(revenue), sum(units)) AS price
+            FROM scoped GROUP BY brand, category, date_trunc('month', day)
+        ),
+        pairs AS (
+            SELECT category, sum(units) * coalesce(max(price), 0) AS best
+            FROM monthly GROUP BY brand, category
+        ),
+        told AS (
+            SELECT name, revenue, (SELECT sum(best) FROM pairs WHERE category = name) AS best
+            FROM by_category WHERE reported
         )"""
     tool = "profitability"
     total = (
-        f"SELECT '{tool}.price_realisation_pct', pct({_REVENUE}, (SELECT sum(full) FROM pairs)), NULL, '%'"
+        f"SELECT '{tool}.price_realisation_pct', pct({_REVENUE}, (SELECT sum(best) FROM pairs)), NULL, '%'"
     )
     yield f"{reference} {total}"
-    row = f"'{tool}.price_realisation_pct[category=' || name || ']', pct(revenue, full), NULL, '%'"
+    row = f"'{tool}.price_realisation_pct[category=' || name || ']', pct(revenue, best), NULL, '%'"
     yield f"{reference} SELECT {row} FROM told"
     for metric, order in (("best", "DESC"), ("worst", "ASC")):
-        chosen = f"""SELECT name FROM told WHERE pct(revenue, full) IS NOT NULL
-            ORDER BY round(pct(revenue, full), 6) {order}, name LIMIT 1"""
+        chosen = f"""SELECT name FROM told WHERE pct(revenue, best) IS NOT NULL
+            ORDER BY round(pct(revenue, best), 6) {order}, name LIMIT 1"""
         yield f"{reference} SELECT '{tool}.{metric}_realisation_category', NULL, ({chosen}), 'name'"
     baseline = f"in_full_months / 10000::DOUBLE / {_N_MONTHS} * {scope.forecast_periods}"
     uplift = f"CASE WHEN {_N_MONTHS} > 0 THEN pct({scope.budget!r}::DOUBLE, {baseline}) END"
@@ -276,10 +265,12 @@ def _kpis(columns: Sequence[str]) -> Iterator[str]:
     yield _number("kpis.revenue_last_full_month", f"{last} / 10000::DOUBLE", "$")
     yield _number("kpis.mom_change_pct", f"change({before}, {last})", "% change")
     per_weekday = """WITH days AS (
-            SELECT unnest(generate_series((SELECT min(day) FROM base), (SELECT max(day) FROM base), INTERVAL 1
-            DAY)) ::DATE AS day ), sold AS (SELECT day, sum(revenue) AS revenue FROM scoped GROUP BY 1),
-            weekdays AS ( SELECT dayname(day) AS name, coalesce(sum(revenue), 0) / 10000::DOUBLE / count(*) AS
-            value FROM days LEFT JOIN sold USING (day) GROUP BY 1
+            SELECT unnest(generate_series(min(day), max(day), INTERVAL 1 DAY))::DATE AS day FROM base
+        ),
+        sold AS (SELECT day, sum(revenue) AS revenue FROM scoped GROUP BY 1),
+        weekdays AS (
+            SELECT dayname(day) AS name, coalesce(sum(revenue), 0) / 10000::DOUBLE / count(*) AS value
+            FROM days LEFT JOIN sold USING (day) GROUP BY 1
         )"""
     for metric, order in (("best", "DESC"), ("worst", "ASC")):
         chosen = f"SELECT name FROM weekdays ORDER BY round(value, 6) {order}, name LIMIT 1"
@@ -290,8 +281,7 @@ def _money_ahead(scope: Scope) -> Iterator[str]:
     yield _number("roi.budget", f"{scope.budget!r}::DOUBLE", "$ exact")
     yield _number("roi.baseline_revenue", _baseline(scope), "$")
     recent = f"(SELECT sum(revenue) FROM (FROM {_MONTHLY} ORDER BY i DESC LIMIT {scope.forecast_periods}))"
-    yield f"""SELECT 'sales_forecast.recent_revenue', {recent} / 10000::DOUBLE, NULL, '$'
-        WHERE {_N_MONTHS} > 0"""
+    yield _number("sales_forecast.recent_revenue", f"{recent} / 10000::DOUBLE", "$")
 
 
 def _budget_plan() -> Iterator[str]:
@@ -302,37 +292,3 @@ def _budget_plan() -> Iterator[str]:
     yield _word("budget_plan.fastest_growing", _best("category", "growth"))
     yield _word("budget_plan.slowest_growing", _best("category", "growth", "ASC"))
     yield _each("budget_plan.growth_pct", "category", "growth", "% change")
-
-
-def _rules(facts: Mapping[str, Value]) -> list[str]:
-    """Ids of the recommendation rules that apply, most urgent first, restated over the true values."""
-
-    def about(chooser: str, metric: str, column: str) -> float | None:
-        value = facts.get(f"{metric}[{column}={facts.get(chooser)}]")
-        return None if value is None or isinstance(value, str) else value
-
-    declining = about("brand_performance.fastest_declining", "brand_performance.growth_pct", "brand")
-    growing = about("budget_plan.fastest_growing", "budget_plan.growth_pct", "category")
-    shrinking = about("budget_plan.slowest_growing", "budget_plan.growth_pct", "category")
-    margin = about("profitability.worst_margin_category", "profitability.margin_pct", "category")
-    depth = about("profitability.deepest_discount_category", "profitability.discount_depth_pct", "category")
-    indexes = [value for name, value in facts.items() if name.startswith("time_series.seasonal_index")]
-    peak = max((value for value in indexes if not isinstance(value, str)), default=None)
-    region = None
-    for column in ("region", "country", "store_id"):
-        found = about("regional_performance.slowest_growing", "regional_performance.growth_pct", column)
-        region = found if region is None else region
-    applies = {
-        "stop_decline": declining is not None and declining <= -5,
-        "back_growth": growing is not None and growing >= 5,
-        "repair_margin": margin is not None and margin < 20,
-        "test_discounts": depth is not None and depth > 15,
-        "prepare_season": peak is not None and peak >= 1.1,
-        "fund_top": True,
-        "earn_back": True,
-        "repair_category": shrinking is not None and shrinking <= -5,
-        "help_region": region is not None and region <= -2,
-        "watch_concentration": facts["market_share.hhi_band"] == "high",
-        "lead_with": True,
-    }
-    return [rule for rule, is_met in applies.items() if is_met]
