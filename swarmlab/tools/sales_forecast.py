@@ -56,10 +56,10 @@ def sales_forecast(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[Fact
     -------
     Facts `method`, `total_forecast`, `total_low`, `total_high` (95 % prediction interval),
     `recent_revenue`, `interval_level_pct`, `forecast_change_pct` (revenue per day, against as many last full
-    months), `year_change_pct` (against the same months a year before, where these are full), `outlook` (by the
-    latter if it is there), `backtest_mape_pct`, `naive_mape_pct`, `n_backtest_origins`, `beats_naive`, and
-    `forecast[month=]`, `low[month=]`, `high[month=]`. Without a full month the main ones are "not available"
-    and `method` says why.
+    months), `year_change_pct` (against the same months a year before, where these are full), `outlook` (by
+    the latter if it is there), `backtest_mape_pct`, `naive_mape_pct`, `n_backtest_origins`, `beats_naive`,
+    and `forecast[month=]`, `low[month=]`, `high[month=]`. Without a full month the main ones are "not
+    available" and `method` says why.
     """
     sales = Sales(frame, scope, tool=TOOL, needs=DATED_COLUMNS)
     sheet = FactSheet(TOOL, sales.rows)
