@@ -17,11 +17,15 @@ from swarmlab.models.provider import load_provider
 from swarmlab.models.weights import default_weights, file_sha256
 from swarmlab.trace.clock import Clock
 
+PROSE_REPEAT_PENALTY = 1.15
+"""Keeps a small model's prose from loops such as "Product; Product; Product"; choices are made without it."""
+
 __all__ = [
     "BACKENDS",
     "EmbeddedChat",
     "Engine",
     "LoadedModel",
+    "check_model",
     "load_embedded",
     "load_model",
     "load_provider",
@@ -42,13 +46,13 @@ def load_embedded(name: str, *, clock: Clock, seed: int = 0) -> LoadedModel:
     ModelUnavailableError
         No such file, not a GGUF chat model, or the default model cannot be fetched.
     """
-    path = Path(name).expanduser() if name else default_weights()
+    path = embedded_file(name)
     started_ns = clock.now_ns()
-    check_chat_model(path)
     engine = Engine(path, clock=clock)
     load_s = (clock.now_ns() - started_ns) / 1e9
     return LoadedModel(
         chat=EmbeddedChat(engine=engine, seed=seed),
+        writer=EmbeddedChat(engine=engine, seed=seed, repeat_penalty=PROSE_REPEAT_PENALTY),
         id=f"embedded:{path.stem}",
         file_hash=file_sha256(path),
         load_s=load_s,
@@ -57,9 +61,39 @@ def load_embedded(name: str, *, clock: Clock, seed: int = 0) -> LoadedModel:
     )
 
 
+def embedded_file(name: str) -> Path:
+    """The GGUF file that `embedded:NAME` stands for, fetched and checked; raises as `load_embedded`."""
+    path = Path(name).expanduser().resolve() if name else default_weights()
+    check_chat_model(path)
+    return path
+
+
 BACKENDS: dict[str, Callable[..., LoadedModel]] = {
     "embedded": load_embedded,
 }
+
+
+def check_model(spec: str, *, clock: Clock, base_url: str | None = None) -> str:
+    """Check, without loading weights, that `spec` can be loaded; fetches a missing default model.
+
+    Returns
+    -------
+    str
+        The spec with a file's path made absolute, so that it means the same in every working directory.
+
+    Raises
+    ------
+    ModelUnavailableError, SpecError
+        As `load_model`.
+    """
+    backend, _, name = spec.partition(":")
+    if backend not in BACKENDS:
+        load_provider(spec, clock=clock, base_url=base_url)
+        return spec
+    if base_url is not None:
+        raise SpecError(f"a base URL goes with a provider such as openai:NAME, not with {spec!r}")
+    path = embedded_file(name)
+    return f"{backend}:{path}" if name else spec
 
 
 def load_model(spec: str, *, clock: Clock, seed: int = 0, base_url: str | None = None) -> LoadedModel:
@@ -86,6 +120,5 @@ def load_model(spec: str, *, clock: Clock, seed: int = 0, base_url: str | None =
     backend, _, name = spec.partition(":")
     if backend not in BACKENDS:
         return load_provider(spec, clock=clock, seed=seed, base_url=base_url)
-    if base_url is not None:
-        raise SpecError(f"a base URL goes with a provider such as openai:NAME, not with {spec!r}")
+    check_model(spec, clock=clock, base_url=base_url)
     return BACKENDS[backend](name, clock=clock, seed=seed)

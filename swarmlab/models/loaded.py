@@ -13,6 +13,9 @@ class LoadedModel:
     """A chat model with its identity and cost of loading."""
 
     chat: BaseChatModel
+    """Makes choices."""
+    writer: BaseChatModel
+    """The same model set for writing prose; the same object where a provider has no such setting."""
     id: str
     """`embedded:FILE-STEM`, or the provider's spec as given."""
     file_hash: str | None

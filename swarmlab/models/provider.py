@@ -47,6 +47,7 @@ def load_provider(spec: str, *, clock: Clock, seed: int = 0, base_url: str | Non
         ) from error
     return LoadedModel(
         chat=chat,
+        writer=chat,
         id=spec,
         file_hash=None,
         load_s=(clock.now_ns() - started_ns) / 1e9,
