@@ -1,1 +1,28 @@
+"""The laboratory: plan an experiment, run its cells, read its results."""
 
+from swarmlab.lab.api import Plan, arun, execute, make_cell, plan, run
+from swarmlab.lab.experiment import Cell, Spec, default_spec, load_spec
+from swarmlab.lab.measure import ameasure, measure
+from swarmlab.lab.results import Result, open_results, republish, run_figure
+from swarmlab.lab.traces import bottlenecks_table, trace_bottlenecks
+
+__all__ = [
+    "Cell",
+    "Plan",
+    "Result",
+    "Spec",
+    "ameasure",
+    "arun",
+    "bottlenecks_table",
+    "default_spec",
+    "execute",
+    "load_spec",
+    "make_cell",
+    "measure",
+    "open_results",
+    "plan",
+    "republish",
+    "run",
+    "run_figure",
+    "trace_bottlenecks",
+]

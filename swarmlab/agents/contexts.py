@@ -1,0 +1,142 @@
+"""Contexts: what an agent gets to see of the others' work before its turn.
+
+`blackboard`  a shared board; each agent reads an isolated copy, filters it to what it needs and has the model
+              summarise it, and writes its own entry back afterwards.
+`transcript`  everything said so far, in order.
+`lightweight` key metrics and the top recommendations of the agents it depends on.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from swarmlab.agents.calls import ask
+from swarmlab.agents.prompts import SUMMARY_SCHEMA, summary_prompt, system_prompt
+from swarmlab.agents.resources import Contribution, Resources
+from swarmlab.agents.rosters import Agent
+from swarmlab.tools import Fact
+from swarmlab.tools.run import fact_line
+
+TOP_RECOMMENDATIONS = 3
+BOARD_LINES = 24
+"""Lines of the board that one agent's filtered view keeps at most."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What an agent sees of the others: `text` goes into its prompt, `lines` are the facts it can look up."""
+
+    text: str
+    lines: tuple[str, ...]
+
+
+EMPTY = View("", ())
+
+
+class Board:
+    """The shared blackboard: JSON entries by agent. Reading hands out an isolated copy."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, str] = {}
+
+    def read(self) -> dict[str, dict[str, Any]]:
+        """Return a deep copy of every entry, in the order they were written."""
+        return {agent: json.loads(text) for agent, text in self._entries.items()}
+
+    def write(self, contribution: Contribution) -> None:
+        """Put an agent's entry on the board, replacing its earlier one."""
+        self._entries[contribution.agent] = json.dumps(
+            {
+                "title": contribution.title,
+                "lines": [line for answer in contribution.answers for line in answer.text.splitlines()],
+                "finding": contribution.finding,
+                "recommendation": contribution.recommendation,
+            }
+        )
+
+
+async def build_view(
+    run: Resources, agent: Agent, said: Sequence[Contribution], board: Board, links: tuple[str, ...]
+) -> View:
+    """Build an agent's view of what was said, by the level's `context` switch.
+
+    Parameters
+    ----------
+    said
+        Contributions this agent may see, in the order they were made.
+    board
+        The run's blackboard; used by the `blackboard` context only.
+    links
+        Ids of the spans that this context step waited for.
+    """
+    kind = run.level.context
+    with run.tracer.span("context", f"{kind}: build view", links=links):
+        if kind == "transcript":
+            return transcript_view(said)
+        if kind == "lightweight":
+            return lightweight_view([c for c in said if c.agent in agent.depends_on])
+        return await _blackboard_view(run, agent, board)
+
+
+def transcript_view(said: Sequence[Contribution]) -> View:
+    """Everything said so far: every tool's text, every finding and recommendation."""
+    lines: list[str] = []
+    for contribution in said:
+        lines.append(f"The {contribution.title} reports:")
+        for answer in contribution.answers:
+            lines.extend(answer.text.splitlines())
+        lines.extend(text for text in (contribution.finding, contribution.recommendation) if text)
+    return View("\n".join(lines), tuple(lines))
+
+
+def lightweight_view(dependencies: Sequence[Contribution]) -> View:
+    """Of each dependency: one key metric a tool, the facts it cited, and its top recommendations."""
+    lines: list[str] = []
+    for contribution in dependencies:
+        for answer in contribution.answers:
+            lines.extend(fact_line(fact) for fact in key_metrics(answer.facts, contribution.cites))
+        advice = [f.text for f in contribution.facts if f.id.startswith("recommendations.recommendation")]
+        lines.extend([t for t in (contribution.recommendation, *advice) if t][:TOP_RECOMMENDATIONS])
+    return View("\n".join(lines), tuple(lines))
+
+
+def key_metrics(facts: Sequence[Fact], cites: Sequence[str]) -> list[Fact]:
+    """The first headline fact of a tool, and whichever of its headline facts the agent cited."""
+    headlines = [fact for fact in facts if fact.headline]
+    return headlines[:1] + [fact for fact in headlines[1:] if fact.id in cites]
+
+
+async def _blackboard_view(run: Resources, agent: Agent, board: Board) -> View:
+    entries = board.read()
+    lines = filter_board(entries, agent)
+    if not lines:
+        return EMPTY
+    prompt = (system_prompt(agent), summary_prompt(agent, lines))
+    answer = await ask(run, "summarise board", prompt, SUMMARY_SCHEMA, writes=True)
+    summary = str(answer["summary"])
+    return View("\n".join([summary, *lines]), tuple(lines))
+
+
+def filter_board(entries: dict[str, dict[str, Any]], agent: Agent) -> tuple[str, ...]:
+    """Keep the lines that this agent needs: those of its dependencies, or else those that match its duty."""
+    lines: list[str] = []
+    wanted = words(" ".join((agent.duty, *agent.tools)))
+    for name, entry in entries.items():
+        said = [*entry["lines"], entry["finding"], entry["recommendation"]]
+        if name in agent.depends_on:
+            lines.extend(said)
+        elif not agent.depends_on:
+            lines.extend(line for line in said if wanted & words(line))
+    kept = [line for line in lines if line]
+    kept.sort(key=lambda line: -len(wanted & words(line)))  # stable: board order among equals
+    return tuple(kept[:BOARD_LINES])
+
+
+def words(text: str) -> frozenset[str]:
+    """Lower-case words of three letters and more, without the commonest."""
+    return frozenset(re.findall(r"[a-z]{3,}", text.lower())) - _COMMON
+
+
+_COMMON = frozenset({"the", "and", "for", "which", "that", "with", "this", "from", "should", "get", "does"})

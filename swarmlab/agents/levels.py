@@ -1,0 +1,121 @@
+"""Optimization levels: a level is data, a frozen bundle of independent switches.
+
+`LEVELS` holds the four presets of the source study; `make_level` resolves a preset's name or a
+definition that changes some switches of one (`{"name": "partial-nocache", "base": "partial", "cache": []}`).
+"""
+
+import difflib
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from swarmlab.errors import SpecError
+
+CACHE_LAYERS = ("tools", "completions", "analyses")
+
+# Lossless switches leave every tool fact identical; lossy ones may cost quality, which is then measured.
+LOSSLESS_SWITCHES = ("agent_schedule", "tool_schedule", "tool_impl", "cache")
+LOSSY_SWITCHES = ("roster", "context", "output")
+
+
+class Level(BaseModel):
+    """One optimization level; every field but `name` is a switch."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    roster: Literal["six", "three", "two"]
+    context: Literal["blackboard", "transcript", "lightweight"]
+    agent_schedule: Literal["sequential", "superstep", "dataflow"]
+    tool_schedule: Literal["sequential", "parallel"]
+    tool_impl: Literal["baseline", "vectorized"]
+    cache: tuple[Literal["tools", "completions", "analyses"], ...]
+    output: Literal["prose", "structured"]
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_a_folder_name(cls, name: str) -> str:
+        # The name becomes a folder under results/.
+        if not name or not all(c.isalnum() or c in "-_" for c in name):
+            raise ValueError("use letters, digits, '-' and '_' only")
+        return name
+
+    @field_validator("cache")
+    @classmethod
+    def _cache_in_canonical_order(cls, cache: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(layer for layer in CACHE_LAYERS if layer in cache)
+
+
+LEVELS: dict[str, Level] = {
+    "blackboard": Level(
+        name="blackboard",
+        roster="six",
+        context="blackboard",
+        agent_schedule="sequential",
+        tool_schedule="sequential",
+        tool_impl="baseline",
+        cache=(),
+        output="prose",
+    ),
+    "none": Level(
+        name="none",
+        roster="three",
+        context="transcript",
+        agent_schedule="sequential",
+        tool_schedule="sequential",
+        tool_impl="baseline",
+        cache=(),
+        output="prose",
+    ),
+    "partial": Level(
+        name="partial",
+        roster="three",
+        context="transcript",
+        agent_schedule="sequential",
+        tool_schedule="parallel",
+        tool_impl="vectorized",
+        cache=("tools",),
+        output="prose",
+    ),
+    "full": Level(
+        name="full",
+        roster="two",
+        context="lightweight",
+        agent_schedule="dataflow",
+        tool_schedule="parallel",
+        tool_impl="vectorized",
+        cache=("tools", "completions", "analyses"),
+        output="structured",
+    ),
+}
+
+
+def make_level(definition: str | dict[str, Any] | Level) -> Level:
+    """Resolve a preset's name, or a definition with a `name` and a `base` (or every switch).
+
+    Raises
+    ------
+    SpecError
+        Unknown preset, unknown switch or a switch with a value it does not have.
+    """
+    if isinstance(definition, Level):
+        return definition
+    if isinstance(definition, str):
+        if definition not in LEVELS:
+            raise SpecError(f"unknown level {definition!r}{_nearest(definition)}; known: {', '.join(LEVELS)}")
+        return LEVELS[definition]
+    switches = dict(definition)
+    base = switches.pop("base", None)
+    start = make_level(base).model_dump() if base is not None else {}
+    try:
+        return Level.model_validate(start | switches)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        name = definition.get("name", "(unnamed)")
+        raise SpecError(f"level {name!r}: switch {field!r}: {first['msg']}") from error
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name, LEVELS, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

@@ -1,0 +1,69 @@
+"""Grades an answer: coverage of required facts, groundedness of its numbers, accuracy of its decisions."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from swarmlab.agents.answer import Answer
+from swarmlab.agents.questions import Exam, Question, Value
+from swarmlab.agents.turn import evidence
+from swarmlab.tools import Fact
+
+_NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
+
+
+def fact_coverage(answer: Answer, required: Mapping[str, Value]) -> float:
+    """Share of required facts that the answer holds with exactly the true value."""
+    found = {fact.id: fact.value for fact in answer.facts}
+    return sum(found.get(fact_id) == value for fact_id, value in required.items()) / len(required)
+
+
+def groundedness(answer: Answer) -> float | None:
+    """Share of the numbers in the agents' text that are facts; None when they give no number at all.
+
+    A citation is printed from its fact and counts as one grounded number; a number that the model typed
+    itself counts as grounded only when a fact prints the same number.
+    """
+    ids = {fact.id for fact in answer.facts}
+    known = {number for fact in answer.facts for number in _numbers(fact.text)}
+    cited = [i in ids for note in answer.notes for i in note.cites]
+    typed = [
+        number in known
+        for note in answer.notes
+        for number in _numbers(f"{note.finding} {note.recommendation}")
+    ]
+    checks = cited + typed
+    return sum(checks) / len(checks) if checks else None
+
+
+def decision_accuracy(choices: Mapping[str, str], exam: Exam) -> float:
+    """Share of decision questions answered right; an unanswered one is wrong."""
+    right = sum(choices.get(question_id) == answer for question_id, answer in exam.answers.items())
+    return right / len(exam.answers)
+
+
+def chance_accuracy(exam: Exam) -> float:
+    """Expected accuracy of a blind choice."""
+    return sum(1 / len(question.options) for question in exam.questions) / len(exam.questions)
+
+
+def keyword_choices(questions: Sequence[Question], facts: Sequence[Fact]) -> dict[str, str]:
+    """A keyword router: the option named in the fact that shares most words with the question."""
+    lines = [f"{fact.label}: {fact.text}" for fact in facts]
+    choices = {}
+    for question in questions:
+        best_first = reversed(evidence(question.text, lines, at_most=len(lines)))
+        named = (
+            option for line in best_first for option in question.options if option.lower() in line.lower()
+        )
+        choices[question.id] = next(named, question.options[0])
+    return choices
+
+
+def _first_named(lines: Iterable[str], options: Sequence[str]) -> str:
+    """The first option that a line names, line by line; the first option where none does."""
+    named = (option for line in lines for option in options if option.lower() in line.lower())
+    return next(named, options[0])
+
+
+def _numbers(text: str) -> list[str]:
+    return [match.replace(",", "").rstrip(".") for match in _NUMBER.findall(text)]

@@ -1,0 +1,112 @@
+"""The report a marketer reads, in Markdown: every figure is printed from a fact, none typed by the model."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from swarmlab.agents.answer import Answer
+from swarmlab.agents.brief import Brief
+from swarmlab.agents.questions import Question
+from swarmlab.data import Dataset
+from swarmlab.tools import TOOLS, Fact
+
+_OF_ENTITY = re.compile(r"^\w+\.(?P<metric>\w+)\[(?P<dimension>\w+)=(?P<entity>.*)\]$", re.DOTALL)
+
+
+def write_report(answer: Answer, brief: Brief, dataset: Dataset, questions: Sequence[Question]) -> str:
+    """Write the whole report.
+
+    Parameters
+    ----------
+    answer
+        Facts, notes and choices; a tool that failed is named where its section would be.
+    """
+    parts = [
+        f"# {brief.analysis_type[:1].upper()}{brief.analysis_type[1:]}",
+        f"For the {brief.audience}. Campaign type: {brief.campaign_type}. Budget: ${brief.budget:,.0f}. "
+        f"Data: {dataset.name}, {dataset.rows:,} rows of sales.",
+        "## At a glance",
+        _table(("", ""), ((f.label, f.text) for f in first_headlines(answer.facts))),
+        "## Recommendations",
+        _recommendations(answer),
+        "## Decisions",
+        _table(
+            ("question", "decision"), ((q.text, answer.choices.get(q.id, "not answered")) for q in questions)
+        ),
+        "## What the analysts say",
+        *(_note(answer, i) for i in range(len(answer.notes))),
+        *_sections(answer, brief),
+        "## How this was made",
+        "Figures are printed from typed facts that the tools computed; the model chose which to cite, "
+        "wrote the words without figures and made the decisions. Notes on the data:",
+        "\n".join(f"- {_cell(note)}" for note in dataset.notes) or "- none",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def first_headlines(facts: Iterable[Fact], per_tool: int = 2) -> list[Fact]:
+    """The first headline facts of each tool, recommendations left out, for the opening table."""
+    taken: dict[str, list[Fact]] = {}
+    for fact in facts:
+        if fact.headline and fact.tool != "recommendations":
+            taken.setdefault(fact.tool, []).append(fact)
+    return [fact for headlines in taken.values() for fact in headlines[:per_tool]]
+
+
+def _recommendations(answer: Answer) -> str:
+    ranked = [f for f in answer.facts if f.id.startswith("recommendations.recommendation[")]
+    return "\n".join(f"{i}. {_cell(fact.text)}" for i, fact in enumerate(ranked, 1)) or "None."
+
+
+def _note(answer: Answer, index: int) -> str:
+    note = answer.notes[index]
+    by_id = {fact.id: fact for fact in answer.facts}
+    cited = [by_id[i] for i in note.cites if i in by_id]
+    words = " ".join(f"{text.rstrip('. ')}." for text in (note.finding, note.recommendation) if text)
+    facts = "\n".join(f"- {_cell(fact.label)}: **{_cell(fact.text)}**" for fact in cited)
+    return f"### {note.title[:1].upper()}{note.title[1:]}\n\n{words or 'No finding.'}\n\n{facts}".rstrip()
+
+
+def _sections(answer: Answer, brief: Brief) -> list[str]:
+    sections = []
+    for name in TOOLS:
+        facts = [fact for fact in answer.facts if fact.tool == name]
+        if name == "recommendations" and facts:
+            continue
+        if facts or name in brief.plan:
+            sections.append(f"## {name.replace('_', ' ').capitalize()}")
+            sections.extend(_fact_tables(facts) or [_missing(name, answer.errors)])
+    return sections
+
+
+def _missing(name: str, errors: Sequence[str]) -> str:
+    reasons = [error for error in errors if name in error]
+    return f"Not available: {_cell(reasons[0] if reasons else 'the tool was not asked')}"
+
+
+def _fact_tables(facts: Sequence[Fact]) -> list[str]:
+    """One table of plain facts, then one a dimension: a row an entity, a column a metric."""
+    plain = [(fact.label, fact.text) for fact in facts if not _OF_ENTITY.match(fact.id)]
+    tables = [_table(("", ""), plain)] if plain else []
+    grouped: dict[str, dict[str, dict[str, str]]] = {}
+    for fact in facts:
+        if match := _OF_ENTITY.match(fact.id):
+            rows = grouped.setdefault(match["dimension"], {})
+            rows.setdefault(match["entity"], {})[match["metric"]] = fact.text
+    for dimension, rows in grouped.items():
+        metrics = list(dict.fromkeys(metric for row in rows.values() for metric in row))
+        header = (dimension.replace("_", " "), *(m.replace("_", " ") for m in metrics))
+        tables.append(
+            _table(header, ((entity, *(row.get(m, "") for m in metrics)) for entity, row in rows.items()))
+        )
+    return tables
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(_cell(cell) for cell in header) + " |", "|" + " --- |" * len(header)]
+    lines.extend("| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows)
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    """Names come from the user's file: keep them from breaking the table or becoming HTML."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;")

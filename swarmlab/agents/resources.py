@@ -1,0 +1,65 @@
+"""What one run of a swarm works with: brief, level, data, model, trace and cache."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from swarmlab.agents.brief import Brief
+from swarmlab.agents.levels import Level
+from swarmlab.agents.questions import Question
+from swarmlab.data import Dataset
+from swarmlab.models import LoadedModel
+from swarmlab.tools import Fact, SharedFrame, ToolAnswer
+from swarmlab.tools.cache import Cache
+from swarmlab.trace.clock import Clock
+from swarmlab.trace.tracer import Tracer
+
+
+@dataclass
+class Counts:
+    """What a run has used so far."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    model_calls: int = 0
+    tool_calls: int = 0
+    tool_executions: int = 0
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Everything a turn needs. One object a run; nothing in it is shared between runs."""
+
+    brief: Brief
+    level: Level
+    dataset: Dataset
+    model: LoadedModel
+    clock: Clock
+    tracer: Tracer
+    cache: Cache
+    shared: SharedFrame
+    questions: tuple[Question, ...]
+    seed: int
+    code_version: str
+    workers: int
+    faults: frozenset[str] = frozenset()
+    counts: Counts = field(default_factory=Counts)
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one agent added: its tools' answers, its words, its citations and its choices."""
+
+    agent: str
+    title: str
+    span_id: str
+    answers: tuple[ToolAnswer, ...]
+    errors: tuple[str, ...]
+    finding: str
+    recommendation: str
+    cites: tuple[str, ...]
+    choices: Mapping[str, str]
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """All facts of this agent's tools, in the order of its requests."""
+        return tuple(fact for answer in self.answers for fact in answer.facts)

@@ -1,0 +1,132 @@
+"""The command line: parses, calls one function of the laboratory, shows the answer.
+
+Exit codes: 0 all runs succeeded, 1 a run failed, 2 the user's input was wrong, 130 interrupted.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from swarmlab import lab
+from swarmlab.errors import SwarmlabError
+from swarmlab.records.record import Record
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+
+Cache = Literal["cold", "warm", "both"]
+Out = Annotated[Path, typer.Option(help="Parent of the experiment's results folder.")]
+
+
+@app.callback()
+def _root() -> None:
+    """A performance laboratory for LLM agent swarms."""
+
+
+@app.command()
+def run(
+    spec: Annotated[Path | None, typer.Argument(help="Experiment, YAML. Default: the four levels.")] = None,
+    levels: Annotated[str | None, typer.Option(help="Comma-separated presets, e.g. blackboard,full.")] = None,
+    model: Annotated[str | None, typer.Option(help="embedded[:FILE.gguf] or PROVIDER:NAME.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="An OpenAI-compatible server's address.")] = None,
+    data: Annotated[str | None, typer.Option(help="grocery, beverage[:ROWS], or a CSV or Parquet.")] = None,
+    brief: Annotated[Path | None, typer.Option(help="Brief, a YAML file.")] = None,
+    repeats: Annotated[int | None, typer.Option(help="Runs of each level and cache state.")] = None,
+    cache: Annotated[Cache | None, typer.Option(help="State of the cache when a run starts.")] = None,
+    fault: Annotated[list[str] | None, typer.Option(help="Make this tool fail (repeatable).")] = None,
+    out: Out = Path("results"),
+) -> None:
+    """Run an experiment: every level on the same work, then compare and say where the time went."""
+    plan = lab.plan(
+        spec or lab.default_spec(),
+        out=out,
+        levels=None if levels is None else [name.strip() for name in levels.split(",") if name.strip()],
+        model=model,
+        base_url=base_url,
+        data=data,
+        brief=None if brief is None else str(brief.resolve()),
+        repeats=repeats,
+        cache=cache,
+        faults=tuple(fault) if fault else None,
+    )
+    console = Console()
+    console.print(
+        f"{len(plan.cells)} runs of {len(plan.spec.levels)} levels on {plan.dataset.name} "
+        f"({plan.dataset.rows:,} rows) with {plan.spec.model}; results in {plan.folder}",
+        soft_wrap=True,
+    )
+    done: list[Record] = []
+
+    def show(record: Record, was_there: bool) -> None:
+        done.append(record)
+        console.print(
+            run_line(record, was_there, len(done), len(plan.cells)), soft_wrap=True, highlight=False
+        )
+
+    try:
+        result = lab.execute(plan, show)
+    except KeyboardInterrupt:
+        console.print(
+            f"interrupted: {len(done)} of {len(plan.cells)} runs are kept; the same command goes on",
+            soft_wrap=True,
+        )
+        raise typer.Exit(130) from None
+    _show(console, result)
+    raise typer.Exit(0 if result.is_ok else 1)
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="An experiment's results folder.")]) -> None:
+    """Write an experiment's tables, figures and report anew from its run folders."""
+    _show(Console(), lab.republish(folder))
+
+
+@app.command()
+def bottlenecks(
+    path: Annotated[Path, typer.Argument(help="A run folder, a spans.jsonl, or a trace in JSON.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say where the time of one run went."""
+    found = lab.trace_bottlenecks(path)
+    if as_json:
+        sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    else:
+        Console().print(lab.bottlenecks_table(found))
+
+
+def run_line(record: Record, was_there: bool, number: int, total: int) -> str:
+    """One line for a finished run."""
+    head = f"[{number}/{total}] {record.level:<12} {record.cache_state or '':<4} repeat {record.repeat}"
+    if record.status != "ok":
+        return f"{head}  FAILED  {record.error}"
+    accuracy = "-" if record.decision_accuracy is None else f"{record.decision_accuracy:.2f}"
+    coverage = "-" if record.fact_coverage is None else f"{record.fact_coverage:.2f}"
+    line = (
+        f"{head}  {record.duration_s:8.2f} s  {record.total_tokens:>6} tokens  {record.n_agents} agents  "
+        f"{record.n_tool_calls} tool calls  facts {coverage}  decisions {accuracy}"
+    )
+    return line + ("  (on disk already)" if was_there else "")
+
+
+def _show(console: Console, result: "lab.Result") -> None:
+    for table in result.terminal_tables():
+        console.print(table)
+    for record in result.failed:
+        console.print(
+            f"failed: {record.level} {record.run_id}: {record.error}", soft_wrap=True, highlight=False
+        )
+    console.print(f"report: {result.folder / 'report.html'}", soft_wrap=True)
+
+
+def main() -> None:
+    """Entry point: errors that swarmlab raises become one clear line and an exit code, never a traceback."""
+    try:
+        app()
+    except SwarmlabError as error:
+        sys.stderr.write(f"swarmlab: {' '.join(str(error).split())}\n")
+        sys.exit(error.exit_code)

@@ -1,0 +1,156 @@
+"""What the command line and notebooks call: run an experiment, read its results."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from swarmlab.agents.brief import load_brief
+from swarmlab.agents.levels import make_level
+from swarmlab.data import Dataset, open_dataset
+from swarmlab.errors import SpecError
+from swarmlab.lab.experiment import Cell, Spec, expand, load_spec
+from swarmlab.lab.publish import publish, write_plan
+from swarmlab.lab.results import Result
+from swarmlab.lab.runner import finished_record, run_cells
+from swarmlab.lab.version import code_version
+from swarmlab.models import check_model
+from swarmlab.records.record import Record
+from swarmlab.records.store import check_writable
+from swarmlab.tools import Scope, check_scope, entities
+from swarmlab.trace.clock import WallClock
+
+OnRun = Callable[[Record, bool], None]
+"""Called with each record as soon as it is there, and whether it was on disk already."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A validated experiment, ready to run."""
+
+    spec: Spec
+    dataset: Dataset
+    cells: tuple[Cell, ...]
+    folder: Path
+
+
+def plan(spec_path: str | Path | None = None, *, out: str | Path = "results", **overrides: Any) -> Plan:
+    """Validate everything an experiment needs, before anything is run or written over.
+
+    Parameters
+    ----------
+    spec_path
+        YAML spec; None for the default experiment.
+    out
+        Parent of the experiment's results folder.
+    **overrides
+        Fields of `Spec`; None leaves the spec's value.
+
+    Raises
+    ------
+    UserError
+        Spec, data, brief, model or results folder cannot be used; says which and what to do.
+    """
+    spec = load_spec(None if spec_path is None else Path(spec_path), **overrides)
+    dataset = open_dataset(spec.data)
+    check_scope(spec.brief.scope, entities(dataset, Scope()))
+    model = check_model(spec.model, clock=WallClock(), base_url=spec.base_url)
+    spec = spec.model_copy(update={"model": model})
+    folder = Path(out).expanduser().resolve() / spec.name
+    data = str(Path(spec.data).expanduser().resolve()) if dataset.source == "file" else spec.data
+    cells = expand(
+        spec,
+        data=data,
+        fingerprint=dataset.fingerprint,
+        code_version=code_version().sources,
+        out=folder,
+    )
+    check_writable(folder)
+    return Plan(spec, dataset, tuple(cells), folder)
+
+
+def execute(plan: Plan, on_run: OnRun | None = None) -> Result:
+    """Run a plan's cells that are not on disk yet, then write tables, figures and the report.
+
+    Ctrl-C leaves finished runs and their tables in place; running the same plan again goes on from there.
+    """
+    write_plan(plan.folder, plan.spec, plan.dataset, plan.cells)
+    kept = {cell.cell_id: finished_record(cell) for cell in plan.cells}
+    records: list[Record] = []
+    for record in kept.values():
+        if record is not None:
+            records.append(record)
+            if on_run is not None:
+                on_run(record, True)
+    try:
+        for record in run_cells([cell for cell in plan.cells if kept[cell.cell_id] is None]):
+            records.append(record)
+            if on_run is not None:
+                on_run(record, False)
+    except KeyboardInterrupt:
+        if records:
+            publish(plan.folder)
+        raise
+    failed = tuple(record for record in records if record.status != "ok")
+    return Result(plan.folder, publish(plan.folder), failed)
+
+
+def run(
+    spec_path: str | Path | None = None,
+    *,
+    out: str | Path = "results",
+    on_run: OnRun | None = None,
+    **overrides: Any,
+) -> Result:
+    """Plan and execute an experiment; see `plan` for the parameters."""
+    return execute(plan(spec_path, out=out, **overrides), on_run)
+
+
+async def arun(spec_path: str | Path | None = None, **options: Any) -> Result:
+    """`run` without blocking the caller's event loop."""
+    return await asyncio.to_thread(lambda: run(spec_path, **options))
+
+
+def make_cell(fields: Mapping[str, Any]) -> Cell:
+    """Check one run's parameters, as `10_run_level` gets them, and fill in what is left out.
+
+    Parameters
+    ----------
+    fields
+        Fields of `Cell`. A cell of an experiment has them all; by hand, `level` (a preset's name or a
+        definition) is enough.
+
+    Raises
+    ------
+    UserError
+        A field is unknown or has a bad value, or the data cannot be used; names the field.
+    """
+    defaults = Spec()
+    given = dict(fields)
+    given["level"] = make_level(given.get("level", "full"))
+    given["brief"] = load_brief(given.get("brief"))
+    given.setdefault("data", defaults.data)
+    given.setdefault("data_fingerprint", None)
+    if given["data_fingerprint"] is None:
+        given["data_fingerprint"] = open_dataset(given["data"]).fingerprint
+    cell = {
+        "experiment": "notebook",
+        "model": defaults.model,
+        "cache_state": "cold",
+        "repeat": 0,
+        "order": 0,
+        "seed": defaults.seed,
+        "workers": defaults.workers,
+        "timeout_s": defaults.timeout_s,
+        "code_version": code_version().sources,
+        "out": "results/notebook",
+    } | given
+    try:
+        return Cell.model_validate(cell)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise SpecError(f"cell: field {field!r}: {first['msg']} (got {first['input']!r})") from error

@@ -1,0 +1,200 @@
+"""An experiment: a YAML spec, validated before any kernel starts, and expanded to frozen cells.
+
+A cell is one run: its fields say everything that can change its result, and its id is their hash.
+"""
+
+import hashlib
+import json
+import random
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+import swarmlab
+from swarmlab.agents.brief import Brief, load_brief
+from swarmlab.agents.levels import LEVELS, Level, make_level
+from swarmlab.errors import SpecError
+from swarmlab.tools import TOOLS
+
+CacheState = Literal["cold", "warm"]
+
+
+class Spec(BaseModel):
+    """What to run. Every field has a default, so an empty file is the default experiment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")] = "levels"
+    levels: Annotated[tuple[Level, ...], Field(min_length=1)] = tuple(LEVELS.values())
+    data: str = "grocery"
+    model: str = "embedded"
+    base_url: str | None = None
+    brief: Annotated[Brief, BeforeValidator(load_brief)] = Brief()
+    cache: Literal["cold", "warm", "both"] = "both"
+    repeats: Annotated[int, Field(ge=1, le=1000)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    workers: Annotated[int, Field(ge=1, le=64)] = 4
+    timeout_s: Annotated[float, Field(gt=0)] = 1800.0
+    faults: tuple[str, ...] = ()
+    """Tools that are made to fail, to see that failures are reported."""
+
+
+class Cell(BaseModel):
+    """One run to be made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    experiment: str
+    level: Level
+    brief: Brief
+    data: str
+    data_fingerprint: str
+    model: str
+    base_url: str | None = None
+    cache_state: CacheState
+    repeat: int
+    order: int
+    seed: int
+    workers: int
+    timeout_s: float
+    faults: tuple[str, ...] = ()
+    code_version: str
+    out: str
+    """The experiment's results folder."""
+
+    @property
+    def cell_id(self) -> str:
+        """Hash of every field that can change the result; not of where or when it is run."""
+        return self._hash(exclude={"out", "order", "timeout_s"})
+
+    @property
+    def run_id(self) -> str:
+        """Folder name of the run."""
+        return f"{self.cache_state}-{self.repeat:03d}-{self.cell_id[:10]}"
+
+    @property
+    def cache_folder(self) -> Path:
+        """Cache of this level in this repeat: filled by the cold run, used by the warm one."""
+        return (
+            Path(self.out) / ".cache" / self._hash(exclude={"out", "order", "timeout_s", "cache_state"})[:16]
+        )
+
+    def _hash(self, exclude: set[str]) -> str:
+        fields = self.model_dump(mode="json", exclude=exclude)
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def default_spec() -> Path:
+    """The experiment that `swarmlab run` runs: `experiments/levels.yaml`, from the wheel or the checkout."""
+    package = Path(swarmlab.__file__).parent
+    installed = package / "experiments" / "levels.yaml"
+    return installed if installed.is_file() else package.parent / "experiments" / "levels.yaml"
+
+
+def load_spec(path: Path | None, **overrides: Any) -> Spec:
+    """Read a spec and apply the command line's overrides (None leaves the spec's value).
+
+    Raises
+    ------
+    SpecError
+        The file is missing or not YAML, or a field is unknown or has a bad value; names the field.
+    """
+    place = f"experiment {path}" if path else "experiment"
+    fields = _read(path) if path else {}
+    fields.update({name: value for name, value in overrides.items() if value is not None})
+    if isinstance(fields.get("brief"), str) and path is not None and not Path(fields["brief"]).is_absolute():
+        # A brief named in a spec lies beside it, wherever the command is run from.
+        fields["brief"] = str(path.parent / fields["brief"])
+    try:
+        if "levels" in fields:
+            fields["levels"] = tuple(make_level(level) for level in _as_list(fields["levels"], "levels"))
+        spec = Spec.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise SpecError(f"{place}: field {field!r}: {first['msg']} (got {first['input']!r})") from error
+    _check_names(spec)
+    return spec
+
+
+def expand(spec: Spec, *, data: str, fingerprint: str, code_version: str, out: Path) -> list[Cell]:
+    """Expand a spec to cells in the order they are to be run.
+
+    Every repeat is a block with each level and cache state once, in an order drawn from the seed (so that
+    drift of the machine spreads over all levels); only, a level's warm run comes after its cold one.
+    """
+    states: tuple[CacheState, ...] = ("cold", "warm") if spec.cache == "both" else (spec.cache,)
+    draw = random.Random(spec.seed)
+    cells: list[Cell] = []
+    for repeat in range(spec.repeats):
+        block = [(level, state) for level in spec.levels for state in states]
+        draw.shuffle(block)
+        for level, state in _cold_before_warm(block):
+            cells.append(
+                Cell(
+                    experiment=spec.name,
+                    level=level,
+                    brief=spec.brief,
+                    data=data,
+                    data_fingerprint=fingerprint,
+                    model=spec.model,
+                    base_url=spec.base_url,
+                    cache_state=state,
+                    repeat=repeat,
+                    order=len(cells),
+                    seed=spec.seed,
+                    workers=spec.workers,
+                    timeout_s=spec.timeout_s,
+                    faults=spec.faults,
+                    code_version=code_version,
+                    out=str(out),
+                )
+            )
+    return cells
+
+
+def _cold_before_warm(block: list[tuple[Level, CacheState]]) -> list[tuple[Level, CacheState]]:
+    """Of a level's two places in the block, the earlier becomes cold."""
+    seen: set[str] = set()
+    both = {level.name for level, state in block if state == "cold"} & {
+        level.name for level, state in block if state == "warm"
+    }
+    ordered: list[tuple[Level, CacheState]] = []
+    for level, state in block:
+        if level.name in both:
+            state = "warm" if level.name in seen else "cold"
+            seen.add(level.name)
+        ordered.append((level, state))
+    return ordered
+
+
+def _check_names(spec: Spec) -> None:
+    names = [level.name for level in spec.levels]
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise SpecError(f"level {repeated[0]!r} is listed twice; give each level a name of its own")
+    unknown = [tool for tool in spec.faults if tool not in TOOLS]
+    if unknown:
+        raise SpecError(f"faults names an unknown tool {unknown[0]!r}; known: {', '.join(TOOLS)}")
+
+
+def _as_list(value: Any, field: str) -> list[Any]:
+    if not isinstance(value, list | tuple) or not all(isinstance(v, str | dict | Level) for v in value):
+        raise SpecError(f"field {field!r}: expected a list of level names or definitions, got {value!r}")
+    return list(value)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SpecError(f"experiment {path} does not exist") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SpecError(f"experiment {path} cannot be read: {error}") from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise SpecError(f"experiment {path}: expected a mapping of fields, got {type(document).__name__}")
+    return document

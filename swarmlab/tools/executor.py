@@ -1,0 +1,54 @@
+"""Runs tool calls one after the other or in parallel; one that fails costs its siblings nothing."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+from swarmlab.errors import ToolError
+
+T = TypeVar("T")
+
+Schedule = Literal["sequential", "parallel"]
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[T]):
+    """What one call came to: a value, or the error that names its tool."""
+
+    value: T | None
+    error: ToolError | None
+
+
+async def run_calls(
+    calls: Sequence[Callable[[], T]], *, schedule: Schedule, workers: int
+) -> list[Outcome[T]]:
+    """Run synchronous tool calls in threads, with the caller's context, and keep their order.
+
+    Parameters
+    ----------
+    calls
+        Each does one tool's work and raises `ToolError` when the tool fails.
+    schedule
+        `sequential`: one after the other; `parallel`: up to `workers` at a time.
+    workers
+        Upper bound of calls under way at once.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of `calls`, whatever order they finished in.
+    """
+    slots = asyncio.Semaphore(1 if schedule == "sequential" else workers)
+
+    async def run_one(call: Callable[[], T]) -> Outcome[T]:
+        async with slots:
+            try:
+                # to_thread copies the context, without which the call would vanish from the trace.
+                return Outcome(await asyncio.to_thread(call), None)
+            except ToolError as error:
+                return Outcome(None, error)
+
+    if schedule == "sequential":
+        return [await run_one(call) for call in calls]
+    return list(await asyncio.gather(*(run_one(call) for call in calls)))
