@@ -54,7 +54,7 @@ def run(
         cache=cache,
         faults=tuple(fault) if fault else None,
     )
-    console = Console()
+    console = _console()
     console.print(
         f"{len(plan.cells)} runs of {len(plan.spec.levels)} levels on {plan.dataset.name} "
         f"({plan.dataset.rows:,} rows) with {plan.spec.model}; results in {plan.folder}",
@@ -83,7 +83,7 @@ def run(
 @app.command()
 def report(folder: Annotated[Path, typer.Argument(help="An experiment's results folder.")]) -> None:
     """Write an experiment's tables, figures and report anew from its run folders."""
-    _show(Console(), lab.republish(folder))
+    _show(_console(), lab.republish(folder))
 
 
 @app.command()
@@ -96,7 +96,7 @@ def bottlenecks(
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
     else:
-        Console().print(lab.bottlenecks_table(found))
+        _console().print(lab.bottlenecks_table(found))
 
 
 def run_line(record: Record, was_there: bool, number: int, total: int) -> str:
@@ -111,6 +111,12 @@ def run_line(record: Record, was_there: bool, number: int, total: int) -> str:
         f"{record.n_tool_calls} tool calls  facts {coverage}  decisions {accuracy}"
     )
     return line + ("  (on disk already)" if was_there else "")
+
+
+def _console() -> Console:
+    console = Console()
+    # Tables are made for 120 columns; in a pipe or a file nobody has set another width.
+    return console if console.is_terminal else Console(width=120)
 
 
 def _show(console: Console, result: "lab.Result") -> None:

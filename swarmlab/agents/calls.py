@@ -1,6 +1,7 @@
 """One model call: asked under a schema, timed by the engine's own figures, stored as a completion."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -8,6 +9,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from swarmlab.agents.resources import Resources
 from swarmlab.errors import ModelError
+from swarmlab.models.counts import token_counts
 from swarmlab.tools.cache import content_key
 from swarmlab.trace.tracer import OpenSpan
 
@@ -77,7 +79,7 @@ async def _complete(
         raise ModelError(f"expected raw and parsed output, got {type(result).__name__}")
     raw = result["raw"]
     _record_phases(run, raw, start_ns, end_ns, span)
-    _count(run, raw)
+    _count(run, messages, raw)
     if result["parsing_error"] is not None or not isinstance(result["parsed"], dict):
         reason = result["parsing_error"] or f"parsed to {type(result['parsed']).__name__}"
         raise ModelError(f"{run.model.id} gave no usable answer to {span.name!r}: {reason}")
@@ -105,8 +107,10 @@ def _record_phases(run: Resources, raw: AIMessage, start_ns: int, end_ns: int, s
         at_ns = until_ns
 
 
-def _count(run: Resources, raw: AIMessage) -> None:
+def _count(run: Resources, prompt: Sequence[BaseMessage], raw: AIMessage) -> None:
+    counted = token_counts(prompt, raw)
     run.counts.model_calls += 1
-    if raw.usage_metadata is not None:
-        run.counts.prompt_tokens += raw.usage_metadata["input_tokens"]
-        run.counts.completion_tokens += raw.usage_metadata["output_tokens"]
+    run.counts.prompt_tokens += counted.prompt
+    run.counts.completion_tokens += counted.completion
+    if counted.source == "estimate":
+        run.counts.tokens_source = "estimate"

@@ -1,7 +1,7 @@
 """Contexts: what an agent gets to see of the others' work before its turn.
 
-`blackboard`  a shared board; each agent reads an isolated copy, filters it to what it needs and has the model
-              summarise it, and writes its own entry back afterwards.
+`blackboard`  a shared board; each agent reads an isolated copy, filters each entry to what it needs, has the
+              model summarise it, and writes its own entry back afterwards.
 `transcript`  everything said so far, in order.
 `lightweight` key metrics and the top recommendations of the agents it depends on.
 """
@@ -20,8 +20,8 @@ from swarmlab.tools import Fact
 from swarmlab.tools.run import fact_line
 
 TOP_RECOMMENDATIONS = 3
-BOARD_LINES = 24
-"""Lines of the board that one agent's filtered view keeps at most."""
+ENTRY_LINES = 12
+"""Lines of one board entry that an agent's filtered view keeps at most."""
 
 
 @dataclass(frozen=True)
@@ -109,29 +109,31 @@ def key_metrics(facts: Sequence[Fact], cites: Sequence[str]) -> list[Fact]:
 
 
 async def _blackboard_view(run: Resources, agent: Agent, board: Board) -> View:
-    entries = board.read()
-    lines = filter_board(entries, agent)
-    if not lines:
-        return EMPTY
-    prompt = (system_prompt(agent), summary_prompt(agent, lines))
-    answer = await ask(run, "summarise board", prompt, SUMMARY_SCHEMA, writes=True)
-    summary = str(answer["summary"])
-    return View("\n".join([summary, *lines]), tuple(lines))
+    """Filter the board entry by entry, and have the model summarise each entry on its own."""
+    parts: list[str] = []
+    kept: list[str] = []
+    for name, entry in board.read().items():
+        lines = filter_entry(entry, agent, depended_on=name in agent.depends_on)
+        if not lines:
+            continue
+        prompt = (system_prompt(agent), summary_prompt(agent, str(entry["title"]), lines))
+        answer = await ask(run, f"summarise {name}", prompt, SUMMARY_SCHEMA, writes=True)
+        parts.extend([f"The {entry['title']} reports: {answer['summary']}", *lines])
+        kept.extend(lines)
+    return View("\n".join(parts), tuple(kept))
 
 
-def filter_board(entries: dict[str, dict[str, Any]], agent: Agent) -> tuple[str, ...]:
-    """Keep the lines that this agent needs: those of its dependencies, or else those that match its duty."""
-    lines: list[str] = []
+def filter_entry(entry: dict[str, Any], agent: Agent, *, depended_on: bool) -> tuple[str, ...]:
+    """Keep an entry's lines that this agent needs, those nearest to its duty first.
+
+    Of an agent it depends on, any line may be needed; of others, only lines that share a word with its duty.
+    """
     wanted = words(" ".join((agent.duty, *agent.tools)))
-    for name, entry in entries.items():
-        said = [*entry["lines"], entry["finding"], entry["recommendation"]]
-        if name in agent.depends_on:
-            lines.extend(said)
-        elif not agent.depends_on:
-            lines.extend(line for line in said if wanted & words(line))
-    kept = [line for line in lines if line]
-    kept.sort(key=lambda line: -len(wanted & words(line)))  # stable: board order among equals
-    return tuple(kept[:BOARD_LINES])
+    lines = [line for line in (*entry["lines"], entry["finding"], entry["recommendation"]) if line]
+    shared = {line: len(wanted & words(line)) for line in lines}
+    kept = [line for line in lines if depended_on or shared[line]]
+    kept.sort(key=lambda line: -shared[line])  # stable: the entry's order among equals
+    return tuple(kept[:ENTRY_LINES])
 
 
 def words(text: str) -> frozenset[str]:

@@ -21,7 +21,7 @@ def object_schema(title: str, **properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-SUMMARY_SCHEMA = object_schema("board_summary", summary=prose_schema(8, 30))
+SUMMARY_SCHEMA = object_schema("board_summary", summary=prose_schema(8, 25))
 
 
 def system_prompt(agent: Agent) -> str:
@@ -31,13 +31,12 @@ def system_prompt(agent: Agent) -> str:
     )
 
 
-def summary_prompt(agent: Agent, lines: Sequence[str]) -> str:
-    """Ask for a summary of the board's lines."""
+def summary_prompt(agent: Agent, author: str, lines: Sequence[str]) -> str:
+    """Ask for a summary of one entry of the board."""
     return (
-        "The team's blackboard says:\n"
+        f"The {author} wrote on the team's blackboard:\n"
         + "\n".join(lines)
-        + f"\n\nSummarise this for the {agent.title} in one or "
-        "two sentences without figures."
+        + f"\n\nSummarise this for the {agent.title} in one sentence without figures."
     )
 
 
@@ -64,7 +63,7 @@ def draft_schema(output: str, citable: Sequence[str]) -> dict[str, Any]:
         "maxItems": most,
     }
     if output == "prose":
-        texts = {"finding": prose_schema(10, 40), "recommendation": prose_schema(8, 25)}
+        texts = {"finding": prose_schema(8, 25), "recommendation": prose_schema(6, 18)}
     else:
         texts = {"finding": prose_schema(4, 12), "recommendation": prose_schema(4, 10)}
     return object_schema("contribution", cites=cites, **texts)

@@ -95,7 +95,8 @@ def set_exam(truth: Mapping[str, Value], entities: Mapping[str, Sequence[str]], 
     Exam
         Questions whose truth is one of at least two options; rules that the data cannot decide are left out.
     """
-    months = [i.removeprefix(_MONTH).removesuffix("]") for i in truth if i.startswith(_MONTH)]
+    # Sorted: the truth comes from SQL, whose order of rows is not the same in every process.
+    months = sorted(i.removeprefix(_MONTH).removesuffix("]") for i in truth if i.startswith(_MONTH))
     # Rivals are drawn among the ten largest: the tools report no more than those.
     named = {**{kind: names[:10] for kind, names in entities.items()}, "months": months}
     place = str(truth.get("regional_performance.dimension", "region"))

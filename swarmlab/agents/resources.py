@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from swarmlab.agents.brief import Brief
 from swarmlab.agents.levels import Level
@@ -23,6 +24,8 @@ class Counts:
     model_calls: int = 0
     tool_calls: int = 0
     tool_executions: int = 0
+    tokens_source: Literal["provider", "estimate"] = "provider"
+    """`estimate` as soon as one answer came without the provider's own counts."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from swarmlab.tools import TOOLS, Fact, ToolAnswer, run_tool
 from swarmlab.tools.cache import content_key
 from swarmlab.tools.executor import Outcome, run_calls
 
-EVIDENCE_LINES = 3
+EVIDENCE_LINES = 2
 """Facts put beside a decision question: those of the agent's knowledge that share most words with it."""
 
 

@@ -183,7 +183,7 @@ def _record(cell: Cell, bench: Bench, measured: Measured) -> Record:
         prompt_tokens=counts.prompt_tokens,
         completion_tokens=counts.completion_tokens,
         total_tokens=counts.prompt_tokens + counts.completion_tokens,
-        tokens_source=bench.model.tokens_source,
+        tokens_source=counts.tokens_source,
         # Served wholly from cache, a run has no token rate; zero would be a false alarm.
         tokens_per_s=(counts.prompt_tokens + counts.completion_tokens) / seconds
         if counts.model_calls

@@ -84,6 +84,8 @@ def _execute(cell: Cell, folder: Path) -> str | None:
             progress_bar=False,
             start_timeout=KERNEL_START_S,
             execution_timeout=cell.timeout_s,
+            # The kernel's own warnings (a loopback connection is not encrypted) are not about the run.
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
         )
     except PapermillExecutionError as error:
         problem = f"{error.ename}: {error.evalue}"

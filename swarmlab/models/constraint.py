@@ -40,7 +40,8 @@ _BY_NAME = frozenset({"properties", "patternProperties", "$defs", "definitions"}
 _NOT_SCHEMAS = frozenset({"enum", "const", "default", "examples", "required", "discriminator"})
 # Look-around, back references, word boundaries: valid in Python, unknown to the decoder's expressions.
 _UNKNOWN_TO_DECODER = re.compile(r"\(\?(?!:)|\\[bB1-9]")
-_LETTER = "A-Za-zÀ-ÖØ-öø-ÿ"
+_SMALL = "a-zß-öø-ÿ"
+_LETTER = f"A-ZÀ-ÖØ-Þ{_SMALL}"
 
 
 def json_schema_of(
@@ -71,12 +72,13 @@ def prose_schema(min_words: int, max_words: int) -> dict[str, Any]:
     """Return the schema of one sentence without digits: capital first, single spaces, a full stop at the end.
 
     A decoder that only forbids digits lets the model pad with spaces or write "¼"; one that insists on words
-    does not. Letters are Latin, words at most 20 letters long.
+    does not. Letters are Latin, words at most 20 letters long, and only a word's first letter may be a capital:
+    where it would rather write a number, a small model otherwise shouts.
     """
-    word = f"[{_LETTER}][{_LETTER}'-]{{0,19}}"
+    rest = f"[{_SMALL}'-]{{0,19}}"
     return {
         "type": "string",
-        "pattern": f"^[A-Z][{_LETTER}'-]{{0,19}}([,;]? {word}){{{min_words - 1},{max_words - 1}}}\\.$",
+        "pattern": f"^[A-Z]{rest}(,? [{_LETTER}]{rest}){{{min_words - 1},{max_words - 1}}}\\.$",
     }
 
 

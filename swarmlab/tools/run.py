@@ -39,7 +39,7 @@ SHARED_COLUMNS = (
 )
 """Columns that some tool reads; the others stay on disk."""
 
-MAX_LINES = 14
+MAX_LINES = 10
 """Fact lines of the verbose text."""
 
 
