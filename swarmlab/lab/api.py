@@ -1,6 +1,7 @@
 """What the command line and notebooks call: run an experiment, read its results."""
 
 import asyncio
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +122,7 @@ def make_cell(fields: Mapping[str, Any]) -> Cell:
     ----------
     fields
         Fields of `Cell`. A cell of an experiment has them all; by hand, `level` (a preset's name or a
-        definition) is enough.
+        definition) is enough; without `out` the run goes to a new temporary folder.
 
     Raises
     ------
@@ -146,7 +147,7 @@ def make_cell(fields: Mapping[str, Any]) -> Cell:
         "workers": defaults.workers,
         "timeout_s": defaults.timeout_s,
         "code_version": code_version().sources,
-        "out": "results/notebook",
+        "out": given.get("out") or tempfile.mkdtemp(prefix="swarmlab-"),
     } | given
     try:
         return Cell.model_validate(cell)

@@ -72,10 +72,10 @@ def prose_schema(min_words: int, max_words: int) -> dict[str, Any]:
     """Return the schema of one sentence without digits: capital first, single spaces, a full stop at the end.
 
     A decoder that only forbids digits lets the model pad with spaces or write "¼"; one that insists on words
-    does not. Letters are Latin, words at most 20 letters long, and only a word's first letter may be a capital:
+    does not. Letters are Latin, words at most 20 letters long; only their first letter may be a capital:
     where it would rather write a number, a small model otherwise shouts.
     """
-    rest = f"[{_SMALL}'-]{{0,19}}"
+    rest = f"[{_SMALL}]{{0,19}}"
     return {
         "type": "string",
         "pattern": f"^[A-Z]{rest}(,? [{_LETTER}]{rest}){{{min_words - 1},{max_words - 1}}}\\.$",
