@@ -38,6 +38,11 @@ async def run_calls(
     -------
     list of Outcome
         In the order of `calls`, whatever order they finished in.
+
+    Raises
+    ------
+    Exception
+        Whatever a call raised that is not a `ToolError`; only once no call is under way any more.
     """
     slots = asyncio.Semaphore(1 if schedule == "sequential" else workers)
 
@@ -51,4 +56,11 @@ async def run_calls(
 
     if schedule == "sequential":
         return [await run_one(call) for call in calls]
-    return list(await asyncio.gather(*(run_one(call) for call in calls)))
+    # All are waited for, also when one breaks the run: a thread left behind would work on, untraced.
+    ended = await asyncio.gather(*(run_one(call) for call in calls), return_exceptions=True)
+    outcomes: list[Outcome[T]] = []
+    for outcome in ended:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        outcomes.append(outcome)
+    return outcomes
