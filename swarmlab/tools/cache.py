@@ -60,9 +60,11 @@ class Cache:
             return None
         with self._lock:
             row = self._db.execute(
-                "SELECT value, checksum FROM entries WHERE layer = ? AND key = ?", (layer, key)
+                # As bytes: damaged text need not be UTF-8 any more.
+                "SELECT CAST(value AS BLOB), CAST(checksum AS BLOB) FROM entries WHERE layer = ? AND key = ?",
+                (layer, key),
             ).fetchone()
-            if row is not None and _checksum(row[0]) != row[1]:
+            if row is not None and hashlib.sha256(row[0]).hexdigest().encode() != row[1]:
                 self._db.execute("DELETE FROM entries WHERE layer = ? AND key = ?", (layer, key))
                 row = None
             (self.misses if row is None else self.hits)[layer] += 1
