@@ -20,7 +20,7 @@ from swarmlab.lab.runner import finished_record, run_cells
 from swarmlab.lab.version import code_version
 from swarmlab.models import check_model
 from swarmlab.records.record import Record
-from swarmlab.records.store import check_writable
+from swarmlab.records.store import check_writable, run_folder
 from swarmlab.tools import Scope, check_scope, entities
 from swarmlab.trace.clock import WallClock
 
@@ -69,6 +69,10 @@ def plan(spec_path: str | Path | None = None, *, out: str | Path = "results", **
         code_version=code_version().sources,
         out=folder,
     )
+    for cell in cells:
+        run_folder(
+            folder, cell.level.name, cell.run_id
+        )  # a level's name that cannot be a folder is refused now
     check_writable(folder)
     return Plan(spec, dataset, tuple(cells), folder)
 
