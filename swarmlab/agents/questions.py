@@ -78,7 +78,9 @@ RULES = (
 )
 
 
-def set_exam(truth: Mapping[str, Value], entities: Mapping[str, Sequence[str]], *, seed: int) -> Exam:
+def set_exam(
+    truth: Mapping[str, Value], entities: Mapping[str, Sequence[str]], *, seed: int, place: str = "region"
+) -> Exam:
     """Set the questions that the data can decide.
 
     Parameters
@@ -89,6 +91,8 @@ def set_exam(truth: Mapping[str, Value], entities: Mapping[str, Sequence[str]], 
         Names under "brands", "categories" and "regions", largest revenue first.
     seed
         Draws the other options of each question and their order.
+    place
+        What the data tells regions apart by: "region", "country" or "store".
 
     Returns
     -------
@@ -99,7 +103,6 @@ def set_exam(truth: Mapping[str, Value], entities: Mapping[str, Sequence[str]], 
     months = sorted(i.removeprefix(_MONTH).removesuffix("]") for i in truth if i.startswith(_MONTH))
     # Rivals are drawn among the ten largest: the tools report no more than those.
     named = {**{kind: names[:10] for kind, names in entities.items()}, "months": months}
-    place = str(truth.get("regional_performance.dimension", "region"))
     questions, answers = [], {}
     for number, rule in enumerate(RULES, 1):
         answer = truth.get(rule.fact)

@@ -33,6 +33,7 @@ def write_report(answer: Answer, brief: Brief, dataset: Dataset, questions: Sequ
             ("question", "decision"), ((q.text, answer.choices.get(q.id, "not answered")) for q in questions)
         ),
         "## What the analysts say",
+        "Words by the language model, which may not type a figure; the facts below them are those it cited.",
         *(_note(answer, i) for i in range(len(answer.notes))),
         *_sections(answer, brief),
         "## How this was made",

@@ -39,6 +39,7 @@ from swarmlab.records.record import Record
 from swarmlab.records.store import write_run
 from swarmlab.tools import Scope, SharedFrame, check_scope, entities, truth
 from swarmlab.tools.cache import Cache
+from swarmlab.tools.scope import region_dimension
 from swarmlab.trace.clock import Clock, WallClock
 from swarmlab.trace.spans import Span
 from swarmlab.trace.tracer import Tracer
@@ -125,7 +126,8 @@ def _set_up(cell: Cell, clock: Clock) -> Bench:
     check_scope(scope, entities(dataset, Scope()))
     known = truth(dataset, scope)
     required = {i: value for i, value in known.items() if i.partition(".")[0] in cell.brief.plan}
-    exam = set_exam(known, entities(dataset, scope), seed=cell.seed)
+    place = (region_dimension(dataset.columns) or "region").removesuffix("_id")
+    exam = set_exam(known, entities(dataset, scope), seed=cell.seed, place=place)
     model = load_model(cell.model, clock=clock, seed=cell.seed, base_url=cell.base_url)
     return Bench(dataset, model, required, exam, (clock.now_ns() - start_ns) / 1e9)
 

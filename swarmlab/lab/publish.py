@@ -1,5 +1,6 @@
 """Writes what an experiment leaves beside its runs: the manifest before, tables, figures and report after."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import requires
@@ -28,7 +29,7 @@ def write_plan(folder: Path, spec: Spec, dataset: Dataset, cells: Sequence[Cell]
     manifest: dict[str, Any] = {
         "experiment": spec.name,
         "spec": spec.model_dump(mode="json"),
-        "command": "swarmlab run",
+        "command": command(spec),
         "code": asdict(code_version()),
         "data": {
             "name": dataset.name,
@@ -44,6 +45,13 @@ def write_plan(folder: Path, spec: Spec, dataset: Dataset, cells: Sequence[Cell]
         "machine": environment(_packages()),
     }
     write_manifest(folder, manifest)
+
+
+def command(spec: Spec) -> str:
+    """The command that runs this spec again; a spec with levels of its own is in the manifest whole."""
+    levels = ",".join(level.name for level in spec.levels)
+    parts = ["swarmlab", "run", "--levels", levels, "--data", spec.data, "--model", spec.model]
+    return shlex.join([*parts, "--repeats", str(spec.repeats), "--cache", spec.cache])
 
 
 def publish(folder: Path) -> dict[str, pd.DataFrame]:
