@@ -67,7 +67,7 @@ async def build_view(
     said
         Contributions this agent may see, in the order they were made.
     board
-        The run's blackboard; used by the `blackboard` context only.
+        The run's blackboard; used by the `blackboard` context only, which reads the entries of `said`.
     links
         Ids of the spans that this context step waited for.
     """
@@ -77,7 +77,7 @@ async def build_view(
             return transcript_view(said)
         if kind == "lightweight":
             return lightweight_view([c for c in said if c.agent in agent.depends_on])
-        return await _blackboard_view(run, agent, board)
+        return await _blackboard_view(run, agent, [c.agent for c in said], board)
 
 
 def transcript_view(said: Sequence[Contribution]) -> View:
@@ -108,11 +108,16 @@ def key_metrics(facts: Sequence[Fact], cites: Sequence[str]) -> list[Fact]:
     return headlines[:1] + [fact for fact in headlines[1:] if fact.id in cites]
 
 
-async def _blackboard_view(run: Resources, agent: Agent, board: Board) -> View:
-    """Filter the board entry by entry, and have the model summarise each entry on its own."""
+async def _blackboard_view(run: Resources, agent: Agent, authors: Sequence[str], board: Board) -> View:
+    """Filter the board entry by entry, and have the model summarise each entry on its own.
+
+    Only the entries that the agent has waited for: who else has written by now is a matter of timing.
+    """
     parts: list[str] = []
     kept: list[str] = []
-    for name, entry in board.read().items():
+    entries = board.read()
+    for name in authors:
+        entry = entries[name]
         lines = filter_entry(entry, agent, depended_on=name in agent.depends_on)
         if not lines:
             continue
