@@ -50,8 +50,9 @@ async def _discuss(run: Resources) -> Sequence[Contribution]:
 
     graph = build_graph(roster, run.level.agent_schedule, turn)
     result = await graph.ainvoke({"said": []})
-    said: Sequence[Contribution] = result["said"]
-    return said
+    # In the roster's order, whichever way the schedule left them: equal work reads the same.
+    by_name: dict[str, Contribution] = {c.agent: c for c in result["said"]}
+    return [by_name[agent.name] for agent in roster]
 
 
 def assign(questions: Sequence[Question], roster: Sequence[Agent]) -> dict[str, list[Question]]:
