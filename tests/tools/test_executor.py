@@ -94,7 +94,7 @@ def test_parallel_calls_fill_all_workers_and_no_more() -> None:
 
 
 def test_sequential_calls_run_one_at_a_time_in_order() -> None:
-    """Sequential means one call inside at any time, each starting after the one before, whatever `workers`."""
+    """Sequential means one call inside at any time, in their order, whatever `workers`."""
     gauge, started = Gauge(), list[int]()
 
     def call(number: int) -> int:
