@@ -16,7 +16,7 @@ from swarmlab.records.collect import read_tables
 from swarmlab.records.plots import PLOTS, PlotOptions
 from swarmlab.records.published import load_study
 from swarmlab.records.record import Record
-from swarmlab.records.render import render_breakdown, render_table
+from swarmlab.records.render import display_steps, frame_table, render_breakdown, render_table
 from swarmlab.records.store import StoredRun, read_record, read_records, run_folder
 from swarmlab.records.tables import build_tables
 from swarmlab.trace.io import read_spans
@@ -75,6 +75,9 @@ class Result:
         return (
             render_table(self.comparison, title="Comparison"),
             render_breakdown(self.tables["breakdown"], title="Where the time went (exclusive seconds)"),
+            frame_table(
+                display_steps(self.tables["steps"]), title="What the time was for (exclusive seconds)"
+            ),
         )
 
     def __repr__(self) -> str:

@@ -43,7 +43,7 @@ _SPANS = pa.schema(
 
 
 def collect(experiment_dir: Path, study: SourceStudy | None = None) -> dict[str, pd.DataFrame]:
-    """Write runs.parquet, runs.csv, spans.parquet, bottlenecks.csv, comparison.csv and comparison.md.
+    """Write the tables: runs and spans as Parquet, runs, bottlenecks, comparison and steps as CSV.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def collect(experiment_dir: Path, study: SourceStudy | None = None) -> dict[str,
     runs_schema = pa.schema([(name, _ARROW[kind]) for name, kind in column_kinds().items()])
     _write_parquet(experiment_dir / "runs.parquet", tables["runs"], runs_schema)
     _write_parquet(experiment_dir / "spans.parquet", tables["spans"], _SPANS)
-    for name in ("runs", "bottlenecks", "comparison"):
+    for name in ("runs", "bottlenecks", "comparison", "steps"):
         write_text(experiment_dir / f"{name}.csv", csv_text(tables[name]))
     write_text(experiment_dir / "comparison.md", comparison_markdown(tables["comparison"]))
     return tables

@@ -17,7 +17,9 @@ __all__ = [
     "caveats",
     "comparison_markdown",
     "display_frame",
+    "display_steps",
     "duration_text",
+    "frame_table",
     "render_breakdown",
     "render_table",
 ]
@@ -119,6 +121,33 @@ def render_table(comparison: pd.DataFrame, title: str | None = None) -> Table:
     return table
 
 
+def display_steps(steps: pd.DataFrame) -> pd.DataFrame:
+    """Return the steps as text: a row a level and cache state, a column a step, seconds and share.
+
+    Parameters
+    ----------
+    steps
+        The table of that name.
+    """
+    largest_first = steps.groupby("step")["exclusive_s"].sum().sort_values(ascending=False).index
+    rows = []
+    for (level, cache), group in _by_level(steps):
+        parts = group.set_index("step")
+        cells = {
+            step: f"{duration_text(parts.exclusive_s[step])} ({parts.share[step]:.0%})"
+            for step in largest_first
+            if step in parts.index
+        }
+        rows.append({"Level": level, "Cache": cache, "Runs": str(group["n"].iloc[0]), **cells})
+    columns = ["Level", "Cache", "Runs", *largest_first]
+    return pd.DataFrame(rows, columns=columns, dtype="str").fillna(_MISSING)
+
+
+def _by_level(steps: pd.DataFrame) -> list[tuple[tuple[str, str], pd.DataFrame]]:
+    groups: list[Any] = list(steps.groupby(["level", "cache_state"]))
+    return sorted(groups, key=lambda item: (item[0][1], *level_key(item[0][0])))
+
+
 def render_breakdown(breakdown: pd.DataFrame, title: str | None = None) -> Table:
     """Return the breakdown for the terminal: a row a level and cache state, exclusive seconds and shares.
 
@@ -146,6 +175,16 @@ def render_breakdown(breakdown: pd.DataFrame, title: str | None = None) -> Table
         )
         label = _two_lines((str(first["level"]), *(("simulated",) if first["clock"] == "virtual" else ())))
         table.add_row(label, _text(first["cache_state"]), *(_two_lines(cell) for cell in (total, *cells)))
+    return table
+
+
+def frame_table(frame: pd.DataFrame, title: str | None = None) -> Table:
+    """Return a frame of text for the terminal; "1.2 (34%)" becomes two lines."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for position, heading in enumerate(frame.columns):
+        table.add_column(str(heading), justify="left" if position < 2 else "right")
+    for row in _rows(frame):
+        table.add_row(*(_two_lines(tuple(str(cell).rstrip(")").split(" ("))) for cell in row))
     return table
 
 

@@ -16,7 +16,7 @@ from swarmlab.records.collect import collect
 from swarmlab.records.manifest import read_manifest
 from swarmlab.records.plots import PLOTS, PlotOptions, write_figures
 from swarmlab.records.published import SourceStudy
-from swarmlab.records.render import display_frame, duration_text, in_level_order
+from swarmlab.records.render import display_frame, display_steps, duration_text, in_level_order
 from swarmlab.records.tables import Tables
 from swarmlab.trace.spans import CATEGORIES
 
@@ -125,6 +125,7 @@ def report_html(
         comparison=_shown(display_frame(comparison), comparison["kind"]),
         caveats=caveats(comparison),
         breakdowns=[(of, _breakdown(tables["breakdown"], of)) for of in _TIMES],
+        steps=_shown(display_steps(tables["steps"])),
         figures={plot: _figure(plot, svg) for plot, svg in figures.items()},
         alerts=_alerts(comparison),
         failures=_shown(

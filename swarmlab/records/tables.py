@@ -8,6 +8,7 @@ import pandas as pd
 from swarmlab.records.comparison import comparison, study_frame, study_split_frame
 from swarmlab.records.published import SourceStudy
 from swarmlab.records.record import NS_PER_S, Record, column_kinds
+from swarmlab.records.steps import steps_frame
 from swarmlab.records.store import StoredRun
 from swarmlab.trace.attribution import attribute
 from swarmlab.trace.critical_path import critical_path
@@ -226,4 +227,7 @@ TABLES: dict[str, Callable[[Tables], pd.DataFrame]] = {
     "bottlenecks": lambda tables: bottlenecks_frame(tables["runs"], tables["spans"]),
     "breakdown": lambda tables: breakdown_frame(tables["runs"], tables["bottlenecks"]),
     "comparison": lambda tables: comparison(tables["runs"], tables["study"]),
+    "steps": lambda tables: steps_frame(
+        tables["runs"], {run_id: spans_of(tables["spans"], run_id) for run_id in tables["runs"]["run_id"]}
+    ),
 }
