@@ -104,9 +104,12 @@ def make_level(definition: str | dict[str, Any] | Level) -> Level:
         if definition not in LEVELS:
             raise SpecError(f"unknown level {definition!r}{_nearest(definition)}; known: {', '.join(LEVELS)}")
         return LEVELS[definition]
+    if not isinstance(definition, dict):
+        raise SpecError(f"a level or its base is a name or a mapping of switches, not {definition!r}")
     switches = dict(definition)
     base = switches.pop("base", None)
-    start = make_level(base).model_dump() if base is not None else {}
+    # The name is not inherited: a changed level must not pass for its base in a table.
+    start = make_level(base).model_dump(exclude={"name"}) if base is not None else {}
     try:
         return Level.model_validate(start | switches)
     except ValidationError as error:
