@@ -83,6 +83,10 @@ async def _complete(
     if result["parsing_error"] is not None or not isinstance(result["parsed"], dict):
         reason = result["parsing_error"] or f"parsed to {type(result['parsed']).__name__}"
         raise ModelError(f"{run.model.id} gave no usable answer to {span.name!r}: {reason}")
+    missing = [name for name in schema["required"] if name not in result["parsed"]]
+    if missing:
+        # A provider may not enforce the schema.
+        raise ModelError(f"{run.model.id} left {missing[0]!r} out of its answer to {span.name!r}")
     # Through JSON, so that a stored completion and a fresh one are the same kind of object.
     answer: dict[str, Any] = json.loads(json.dumps(result["parsed"]))
     return answer

@@ -21,7 +21,7 @@ from swarmlab.agents.prompts import (
 from swarmlab.agents.questions import Question
 from swarmlab.agents.resources import Contribution, Resources
 from swarmlab.agents.rosters import Agent
-from swarmlab.errors import ToolError
+from swarmlab.errors import ModelError, ToolError
 from swarmlab.tools import TOOLS, Fact, ToolAnswer, run_tool
 from swarmlab.tools.cache import content_key
 from swarmlab.tools.executor import Outcome, run_calls
@@ -77,7 +77,11 @@ async def _tool_requests(run: Resources, agent: Agent) -> tuple[str, ...]:
         (system_prompt(agent), choose_tools_prompt(run.brief, described)),
         choose_tools_schema(list(TOOLS), len(planned)),
     )
-    return tuple(dict.fromkeys(answer["tools"]))
+    unknown = [name for name in answer["tools"] if name not in TOOLS]
+    if unknown:
+        raise ModelError(f"{run.model.id} chose a tool that does not exist: {unknown[0]!r}")
+    # Capped here too: a provider may not enforce the schema.
+    return tuple(dict.fromkeys(answer["tools"]))[: len(planned)]
 
 
 async def _use_tools(
