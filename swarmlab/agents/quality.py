@@ -1,7 +1,7 @@
 """Grades an answer: coverage of required facts, groundedness of its numbers, accuracy of its decisions."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from swarmlab.agents.answer import Answer
 from swarmlab.agents.questions import Exam, Question, Value
@@ -52,17 +52,14 @@ def keyword_choices(questions: Sequence[Question], facts: Sequence[Fact]) -> dic
     choices = {}
     for question in questions:
         best_first = reversed(evidence(question.text, lines, at_most=len(lines)))
-        named = (
-            option for line in best_first for option in question.options if option.lower() in line.lower()
-        )
+        named = (option for line in best_first for option in question.options if _names(line, option))
         choices[question.id] = next(named, question.options[0])
     return choices
 
 
-def _first_named(lines: Iterable[str], options: Sequence[str]) -> str:
-    """The first option that a line names, line by line; the first option where none does."""
-    named = (option for line in lines for option in options if option.lower() in line.lower())
-    return next(named, options[0])
+def _names(line: str, option: str) -> bool:
+    """The line holds the option as whole words: "Brand 13" does not name "Brand 1", nor "slow" "low"."""
+    return re.search(rf"(?<!\w){re.escape(option)}(?!\w)", line, re.IGNORECASE) is not None
 
 
 def _numbers(text: str) -> list[str]:
