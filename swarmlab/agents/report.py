@@ -21,9 +21,9 @@ def write_report(answer: Answer, brief: Brief, dataset: Dataset, questions: Sequ
         Facts, notes and choices; a tool that failed is named where its section would be.
     """
     parts = [
-        f"# {brief.analysis_type[:1].upper()}{brief.analysis_type[1:]}",
-        f"For the {brief.audience}. Campaign type: {brief.campaign_type}. Budget: ${brief.budget:,.0f}. "
-        f"Data: {dataset.name}, {dataset.rows:,} rows of sales.",
+        f"# {_cell(brief.analysis_type[:1].upper() + brief.analysis_type[1:])}",
+        f"For the {_cell(brief.audience)}. Campaign type: {brief.campaign_type}. Budget: ${brief.budget:,.0f}. "
+        f"Data: {_cell(dataset.name)}, {dataset.rows:,} rows of sales.",
         "## At a glance",
         _table(("", ""), ((f.label, f.text) for f in first_headlines(answer.facts))),
         "## Recommendations",
@@ -62,7 +62,7 @@ def _note(answer: Answer, index: int) -> str:
     note = answer.notes[index]
     by_id = {fact.id: fact for fact in answer.facts}
     cited = [by_id[i] for i in note.cites if i in by_id]
-    words = " ".join(f"{text.rstrip('. ')}." for text in (note.finding, note.recommendation) if text)
+    words = " ".join(f"{_cell(text).rstrip('. ')}." for text in (note.finding, note.recommendation) if text)
     facts = "\n".join(f"- {_cell(fact.label)}: **{_cell(fact.text)}**" for fact in cited)
     return f"### {note.title[:1].upper()}{note.title[1:]}\n\n{words or 'No finding.'}\n\n{facts}".rstrip()
 
@@ -80,7 +80,8 @@ def _sections(answer: Answer, brief: Brief) -> list[str]:
 
 
 def _missing(name: str, errors: Sequence[str]) -> str:
-    reasons = [error for error in errors if name in error]
+    # By the start of the message: what follows may name other tools.
+    reasons = [error for error in errors if error.startswith(f"tool {name} failed")]
     return f"Not available: {_cell(reasons[0] if reasons else 'the tool was not asked')}"
 
 
