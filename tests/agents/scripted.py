@@ -57,7 +57,7 @@ class ScriptedChat(BaseChatModel):
     def _llm_type(self) -> str:
         return "scripted"
 
-    def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
+    def _generate(self, *_: Any, **__: Any) -> ChatResult:
         return ChatResult(generations=[ChatGeneration(message=self._message("{}"))])
 
     def _message(self, text: str) -> AIMessage:
@@ -65,7 +65,7 @@ class ScriptedChat(BaseChatModel):
         return AIMessage(text, response_metadata=metadata, usage_metadata=self.usage)
 
     def with_structured_output(self, schema: Any, *, include_raw: bool = False, **_: Any) -> Runnable:
-        """Answer in the form LangChain gives with `include_raw`; a reply that is an exception does not parse."""
+        """Answer in LangChain's form with `include_raw`; a reply that is an exception does not parse."""
         assert include_raw
 
         def answer(messages: list[BaseMessage]) -> dict[str, Any]:
