@@ -122,6 +122,8 @@ def _console() -> Console:
 def _show(console: Console, result: "lab.Result") -> None:
     for table in result.terminal_tables():
         console.print(table)
+    if result.n_other_code:
+        console.print(f"{result.n_other_code} runs in the folder were made by other code and are in no table")
     for record in result.failed:
         console.print(
             f"failed: {record.level} {record.run_id}: {record.error}", soft_wrap=True, highlight=False

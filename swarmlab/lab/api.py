@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from swarmlab.agents.brief import load_brief
 from swarmlab.agents.levels import make_level
 from swarmlab.data import Dataset, open_dataset
 from swarmlab.errors import SpecError
-from swarmlab.lab.experiment import Cell, Spec, expand, load_spec
+from swarmlab.lab.experiment import Cell, Spec, check_faults, expand, load_spec
 from swarmlab.lab.publish import publish, write_plan
-from swarmlab.lab.results import Result
+from swarmlab.lab.results import Result, republish
 from swarmlab.lab.runner import finished_record, run_cells
 from swarmlab.lab.version import code_version
 from swarmlab.models import check_model
@@ -100,7 +100,7 @@ def execute(plan: Plan, on_run: OnRun | None = None) -> Result:
             publish(plan.folder)
         raise
     failed = tuple(record for record in records if record.status != "ok")
-    return Result(plan.folder, publish(plan.folder), failed)
+    return replace(republish(plan.folder), failed=failed)
 
 
 def run(
@@ -154,8 +154,10 @@ def make_cell(fields: Mapping[str, Any]) -> Cell:
         "out": given.get("out") or tempfile.mkdtemp(prefix="swarmlab-"),
     } | given
     try:
-        return Cell.model_validate(cell)
+        checked = Cell.model_validate(cell)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise SpecError(f"cell: field {field!r}: {first['msg']} (got {first['input']!r})") from error
+    check_faults(checked.faults)
+    return checked

@@ -6,6 +6,7 @@ A cell is one run: its fields say everything that can change its result, and its
 import hashlib
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,9 @@ from swarmlab.errors import SpecError
 from swarmlab.tools import TOOLS
 
 CacheState = Literal["cold", "warm"]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Workers = Annotated[int, Field(ge=1, le=64)]
+Seconds = Annotated[float, Field(gt=0)]
 
 
 class Spec(BaseModel):
@@ -34,9 +38,9 @@ class Spec(BaseModel):
     brief: Annotated[Brief, BeforeValidator(load_brief)] = Brief()
     cache: Literal["cold", "warm", "both"] = "both"
     repeats: Annotated[int, Field(ge=1, le=1000)] = 1
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    workers: Annotated[int, Field(ge=1, le=64)] = 4
-    timeout_s: Annotated[float, Field(gt=0)] = 1800.0
+    seed: Seed = 0
+    workers: Workers = 4
+    timeout_s: Seconds = 1800.0
     faults: tuple[str, ...] = ()
     """Tools that are made to fail, to see that failures are reported."""
 
@@ -54,11 +58,11 @@ class Cell(BaseModel):
     model: str
     base_url: str | None = None
     cache_state: CacheState
-    repeat: int
-    order: int
-    seed: int
-    workers: int
-    timeout_s: float
+    repeat: Annotated[int, Field(ge=0)]
+    order: Annotated[int, Field(ge=0)]
+    seed: Seed
+    workers: Workers
+    timeout_s: Seconds
     faults: tuple[str, ...] = ()
     code_version: str
     out: str
@@ -111,11 +115,13 @@ def load_spec(path: Path | None, **overrides: Any) -> Spec:
         if "levels" in fields:
             fields["levels"] = tuple(make_level(level) for level in _as_list(fields["levels"], "levels"))
         spec = Spec.model_validate(fields)
+        _check_names(spec)
+    except SpecError as error:
+        raise SpecError(f"{place}: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise SpecError(f"{place}: field {field!r}: {first['msg']} (got {first['input']!r})") from error
-    _check_names(spec)
     return spec
 
 
@@ -175,7 +181,12 @@ def _check_names(spec: Spec) -> None:
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
         raise SpecError(f"level {repeated[0]!r} is listed twice; give each level a name of its own")
-    unknown = [tool for tool in spec.faults if tool not in TOOLS]
+    check_faults(spec.faults)
+
+
+def check_faults(faults: Sequence[str]) -> None:
+    """Refuse a fault in a tool that does not exist, which would go unnoticed; raises SpecError."""
+    unknown = [tool for tool in faults if tool not in TOOLS]
     if unknown:
         raise SpecError(f"faults names an unknown tool {unknown[0]!r}; known: {', '.join(TOOLS)}")
 
@@ -183,6 +194,9 @@ def _check_names(spec: Spec) -> None:
 def _as_list(value: Any, field: str) -> list[Any]:
     if not isinstance(value, list | tuple) or not all(isinstance(v, str | dict | Level) for v in value):
         raise SpecError(f"field {field!r}: expected a list of level names or definitions, got {value!r}")
+    for definition in value:
+        if isinstance(definition, dict) and not isinstance(definition.get("base") or "", str):
+            raise SpecError(f"field {field!r}: base must be a level's name, got {definition['base']!r}")
     return list(value)
 
 

@@ -30,6 +30,8 @@ class Result:
     tables: Mapping[str, pd.DataFrame]
     failed: tuple[Record, ...] = ()
     """Runs of the plan that did not succeed."""
+    n_other_code: int = 0
+    """Runs in the folder that other code made; they are in no table."""
 
     @property
     def is_ok(self) -> bool:
@@ -142,5 +144,7 @@ def republish(folder: str | Path) -> Result:
         There is no such folder, or it cannot be read or written.
     """
     tables = publish(Path(folder))
-    failed = tuple(record for record in read_records(Path(folder)) if record.status != "ok")
-    return Result(Path(folder), tables, failed)
+    listed = set(tables["runs"]["run_id"])
+    records = read_records(Path(folder))
+    failed = tuple(record for record in records if record.status != "ok" and record.run_id in listed)
+    return Result(Path(folder), tables, failed, n_other_code=len(records) - len(listed))

@@ -1,6 +1,8 @@
 """Rebuild an experiment's tables from its run folders: the same folders give the same bytes."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -8,10 +10,11 @@ import pyarrow.parquet as pq
 
 from swarmlab.errors import StoreError
 from swarmlab.records.atomic import replacing, write_text
+from swarmlab.records.manifest import read_manifest
 from swarmlab.records.published import SourceStudy
 from swarmlab.records.record import NS_PER_S, column_kinds, seconds_text
 from swarmlab.records.render import comparison_markdown
-from swarmlab.records.store import read_runs
+from swarmlab.records.store import StoredRun, read_runs
 from swarmlab.records.tables import (
     SPAN_COLUMNS,
     build_tables,
@@ -48,7 +51,7 @@ def collect(experiment_dir: Path, study: SourceStudy | None = None) -> dict[str,
     Parameters
     ----------
     experiment_dir
-        The results folder; its run folders are the only input.
+        The results folder. Its run folders are the input; its manifest says which code they must be of.
     study
         The published study, whose rows stand beside ours; None leaves them out.
 
@@ -64,7 +67,7 @@ def collect(experiment_dir: Path, study: SourceStudy | None = None) -> dict[str,
     TraceError
         A run's spans are malformed.
     """
-    tables = build_tables(read_runs(experiment_dir), study)
+    tables = build_tables(runs_of(experiment_dir, read_manifest(experiment_dir)), study)
     runs_schema = pa.schema([(name, _ARROW[kind]) for name, kind in column_kinds().items()])
     _write_parquet(experiment_dir / "runs.parquet", tables["runs"], runs_schema)
     _write_parquet(experiment_dir / "spans.parquet", tables["spans"], _SPANS)
@@ -99,6 +102,16 @@ def read_tables(experiment_dir: Path, study: SourceStudy | None = None) -> dict[
     runs = _read_parquet(experiment_dir / "runs.parquet", list(column_kinds()))
     spans = _read_parquet(experiment_dir / "spans.parquet", list(SPAN_COLUMNS))
     return derive_tables(typed_runs(runs), typed_spans(spans), study)
+
+
+def runs_of(experiment_dir: Path, manifest: Mapping[str, Any]) -> list[StoredRun]:
+    """Read the runs that the manifest's code made; runs of other code stay on disk but are in no table.
+
+    Without a code version in the manifest every run counts. A run that cannot be read always does.
+    """
+    code = manifest.get("code", {}).get("sources")
+    runs = read_runs(experiment_dir)
+    return [run for run in runs if code is None or run.record.code_version in (None, code)]
 
 
 def csv_text(frame: pd.DataFrame) -> str:

@@ -4,12 +4,12 @@ from swarmlab.records.steps import exclusive_by_step
 from swarmlab.trace.spans import Span
 
 
-def span(span_id: str, parent: str | None, category: str, name: str, start: int, end: int) -> Span:
+def span(span_id, parent, category, name, start, end):
     return Span(span_id, parent, (), category, name, "a", start, end)
 
 
 def test_model_time_goes_to_the_purpose_of_its_call() -> None:
-    """Prefill and decode count for the call they are in, all else for its category, and the sum is the wall."""
+    """Prefill and decode count for the call they are in, all else for its own category."""
     spans = [
         span("r", None, "framework", "run", 0, 100),
         span("a", "r", "coordination", "analyst", 0, 90),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from swarmlab.errors import StoreError, TraceError
 from swarmlab.records.atomic import replacing, write_text
 from swarmlab.records.collect import collect
+from swarmlab.records.manifest import write_manifest
 from swarmlab.records.store import (
     check_writable,
     read_record,
@@ -237,3 +238,14 @@ def test_runs_come_in_the_order_they_were_made(fake_results):
     """The randomised order of the experiment is the order of the rows."""
     records = read_records(fake_results(repeats=2, caches=("cold",)))
     assert [record.order for record in records] == list(range(2 * len(LEVELS)))
+
+
+def test_runs_of_other_code_stay_on_disk_but_are_in_no_table(tmp_path):
+    """The manifest names the code; only its runs, and those that cannot be read, are collected."""
+    spans = make_spans("full")
+    for code in ("old", "new"):
+        write_run(tmp_path, make_record(spans, run_id=f"run-{code}", level="full", code_version=code), spans)
+    write_manifest(tmp_path, {"code": {"sources": "new"}})
+    tables = collect(tmp_path)
+    assert tables["runs"]["run_id"].tolist() == ["run-new"]
+    assert {record.run_id for record in read_records(tmp_path)} == {"run-old", "run-new"}
