@@ -194,9 +194,10 @@ def check_faults(faults: Sequence[str]) -> None:
 def _as_list(value: Any, field: str) -> list[Any]:
     if not isinstance(value, list | tuple) or not all(isinstance(v, str | dict | Level) for v in value):
         raise SpecError(f"field {field!r}: expected a list of level names or definitions, got {value!r}")
-    for definition in value:
-        if isinstance(definition, dict) and not isinstance(definition.get("base") or "", str):
-            raise SpecError(f"field {field!r}: base must be a level's name, got {definition['base']!r}")
+    bases = [definition.get("base") for definition in value if isinstance(definition, dict)]
+    for base in bases:
+        if not isinstance(base, str | None):
+            raise SpecError(f"field {field!r}: base must be a level's name, got {base!r}")
     return list(value)
 
 
