@@ -22,8 +22,8 @@ def write_report(answer: Answer, brief: Brief, dataset: Dataset, questions: Sequ
     """
     parts = [
         f"# {_cell(brief.analysis_type[:1].upper() + brief.analysis_type[1:])}",
-        f"For the {_cell(brief.audience)}. Campaign type: {brief.campaign_type}. Budget: ${brief.budget:,.0f}. "
-        f"Data: {_cell(dataset.name)}, {dataset.rows:,} rows of sales.",
+        f"For the {_cell(brief.audience)}. Campaign type: {brief.campaign_type}. "
+        f"Budget: ${brief.budget:,.0f}. Data: {_cell(dataset.name)}, {dataset.rows:,} rows of sales.",
         "## At a glance",
         _table(("", ""), ((f.label, f.text) for f in first_headlines(answer.facts))),
         "## Recommendations",
