@@ -1,0 +1,71 @@
+"""A tool that fails costs its siblings nothing, is named, and leaves a gap that the reader sees."""
+
+import pytest
+from scripted import Sales, chat_of, level, resources
+
+from swarmlab.agents import turn
+from swarmlab.agents.rosters import ROSTERS
+from swarmlab.agents.swarm import run_swarm
+from swarmlab.errors import ToolError
+from swarmlab.tools import TOOLS
+from swarmlab.trace.check import check_spans
+
+
+@pytest.mark.parametrize("schedule", ["sequential", "parallel"])
+@pytest.mark.parametrize("roster", ROSTERS)
+async def test_siblings_keep_their_facts(sales: Sales, roster: str, schedule: str) -> None:
+    """Eleven tools answer, the twelfth is named in the errors, its span and its section."""
+    run = resources(
+        sales, level(roster=roster, tool_schedule=schedule), faults=frozenset({"market_overview"})
+    )
+    answer = await run_swarm(run)
+    sound = await run_swarm(resources(sales, level(roster=roster, tool_schedule=schedule)))
+    assert answer.facts == tuple(f for f in sound.facts if f.tool != "market_overview")
+    assert answer.errors == ("tool market_overview failed: fault switched on for this run",)
+    spans = run.tracer.finished()
+    check_spans(spans)
+    assert [s.name for s in spans if s.status == "error"] == ["market_overview"]
+    assert "Not available: tool market_overview failed" in answer.report
+    assert (run.counts.tool_calls, run.counts.tool_executions) == (12, 11)
+
+
+@pytest.mark.parametrize("context", ["blackboard", "transcript", "lightweight"])
+async def test_an_agent_without_any_tool_left_says_nothing(sales: Sales, context: str) -> None:
+    """It invents no finding and cites nothing; the run goes on and every question is still answered."""
+    campaign = ROSTERS["six"][-1]
+    data = ROSTERS["six"][2]
+    run = resources(
+        sales, level(roster="six", context=context), faults=frozenset(data.tools + campaign.tools)
+    )
+    answer = await run_swarm(run)
+    notes = {note.agent: note for note in answer.notes}
+    for agent in (data, campaign):
+        assert (notes[agent.name].finding, notes[agent.name].cites) == ("", ())
+    assert notes["competitive"].finding
+    assert len(answer.errors) == len(data.tools + campaign.tools)
+    assert len(chat_of(run).prompts("contribution")) == 4
+    assert set(answer.choices) == set(sales.exam.answers)
+
+
+async def test_all_tools_may_fail(sales: Sales) -> None:
+    """The answer then holds no fact, twelve errors, and a report that says so."""
+    run = resources(sales, level(roster="two", tool_schedule="parallel"), faults=frozenset(TOOLS))
+    answer = await run_swarm(run)
+    assert answer.facts == ()
+    assert len(answer.errors) == 12
+    assert answer.report.count("Not available: tool ") == 12
+
+
+async def test_a_crash_inside_a_tool_is_a_tool_error(sales: Sales, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `run_tool` reports by name ends up in the answer with its cause."""
+    real = turn.run_tool
+
+    def breaking(name: str, *rest: object) -> object:
+        if name == "kpis":
+            raise ToolError("kpis", "ZeroDivisionError: no rows")
+        return real(name, *rest)
+
+    monkeypatch.setattr(turn, "run_tool", breaking)
+    answer = await run_swarm(resources(sales, level()))
+    assert answer.errors == ("tool kpis failed: ZeroDivisionError: no rows",)
+    assert {fact.tool for fact in answer.facts} == set(TOOLS) - {"kpis"}
