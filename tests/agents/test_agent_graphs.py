@@ -55,9 +55,7 @@ async def test_sequential_follows_the_roster(roster: str) -> None:
 async def test_a_superstep_holds_back_an_agent_that_could_start() -> None:
     """`after` has all it needs when `quick` ends, yet starts only when `slow` has ended too."""
     stage = Stage()
-    await build_graph(FORK, "superstep", stage.turn).ainvoke({"said": []})
     slow = stage.gates["slow"] = asyncio.Event()
-    stage.log.clear()
     running = asyncio.create_task(build_graph(FORK, "superstep", stage.turn).ainvoke({"said": []}))
     while "end quick" not in stage.log or "start slow" not in stage.log:
         await asyncio.sleep(0)

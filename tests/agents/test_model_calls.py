@@ -81,7 +81,7 @@ async def test_estimated_tokens_are_labelled(sales: Sales) -> None:
 
 @pytest.mark.parametrize("bad", [ValueError("cut off"), ["North"], "North", {}, {"reply": "North"}])
 async def test_an_unusable_answer_is_a_model_error(sales: Sales, bad: Any) -> None:
-    """Not parsed, not an object or without the field: the model and the call are named, the tokens counted."""
+    """Not parsed, no object or without the field: model and call are named, the tokens counted."""
     run = _run(sales, reply=lambda _: bad)
     with pytest.raises(ModelError, match=r"scripted .*decide"):
         await _ask(run)

@@ -1,12 +1,15 @@
 """A tool that fails costs its siblings nothing, is named, and leaves a gap that the reader sees."""
 
+import threading
+from typing import Any
+
 import pytest
-from scripted import Sales, chat_of, level, resources
+from scripted import Sales, ScriptedChat, Sent, chat_of, level, loaded, resources
 
 from swarmlab.agents import turn
 from swarmlab.agents.rosters import ROSTERS
 from swarmlab.agents.swarm import run_swarm
-from swarmlab.errors import ToolError
+from swarmlab.errors import ModelError, ToolError
 from swarmlab.tools import TOOLS
 from swarmlab.trace.check import check_spans
 
@@ -69,3 +72,40 @@ async def test_a_crash_inside_a_tool_is_a_tool_error(sales: Sales, monkeypatch: 
     answer = await run_swarm(resources(sales, level()))
     assert answer.errors == ("tool kpis failed: ZeroDivisionError: no rows",)
     assert {fact.tool for fact in answer.facts} == set(TOOLS) - {"kpis"}
+
+
+async def test_a_run_that_breaks_off_does_not_wait_for_other_agents_tools(
+    sales: Sales, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One agent's model error surfaces while a tool of another still works; the trace stays sound."""
+    started, release = threading.Event(), threading.Event()
+    real = turn.run_tool
+
+    def holding(name: str, *rest: Any) -> Any:
+        if name == "kpis":
+            started.set()
+            release.wait(30)
+        return real(name, *rest)
+
+    def reply(sent: Sent) -> Any:
+        if "competitive analyst" not in sent.system:
+            return None
+        assert started.wait(30)
+        return ValueError("cut off")
+
+    monkeypatch.setattr(turn, "run_tool", holding)
+    run = resources(
+        sales,
+        level(roster="six", agent_schedule="dataflow", tool_schedule="parallel"),
+        model=loaded(ScriptedChat(reply=reply)),
+    )
+    try:
+        with pytest.raises(ModelError, match="cut off"):
+            await run_swarm(run)
+        assert not release.is_set()
+        spans = run.tracer.finished()
+    finally:
+        release.set()
+    check_spans(spans)
+    assert "kpis" not in {span.name for span in spans}
+    assert any(s.agent == "data" and s.category == "coordination" and s.status == "error" for s in spans)
