@@ -156,7 +156,7 @@ def test_a_warm_run_of_a_tools_cache_still_asks_the_model(tmp_path: Path, chat: 
 
 
 def test_cold_again_is_cold(tmp_path: Path) -> None:
-    """A cold cell measured in a folder whose cache is full starts from nothing, as a failed one made again does."""
+    """A cold cell measured in a folder whose cache is full starts from nothing, as one made again does."""
     measure(cell_of(tmp_path, cache_state="warm"))
     assert measure(cell_of(tmp_path)).cache_hits == 0
 
