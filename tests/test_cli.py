@@ -10,13 +10,12 @@ import pytest
 from swarmlab.cli import main
 
 GOOD = ("--levels", "full", "--data", "beverage:2000")
+Swarmlab = Callable[..., tuple[int, str, str]]
 HEADER = "sale_date,brand,category,units_sold,total_revenue\n"
 
 
 @pytest.fixture
-def swarmlab(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
+def swarmlab(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Swarmlab:
     """Run the console script's entry point here; returns exit code, output and errors."""
 
     def call(*arguments: str) -> tuple[int, str, str]:
@@ -87,7 +86,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_wrong_input_is_one_clear_line(
-    swarmlab: Callable[..., tuple[int, str, str]], files: Path, arguments: list[str], said: str
+    swarmlab: Swarmlab, files: Path, arguments: list[str], said: str
 ) -> None:
     """Exit code 2, one line that names the mistake, no results folder, files as they were."""
     before = {path.name: path.read_bytes() for path in files.iterdir()}
@@ -100,9 +99,7 @@ def test_wrong_input_is_one_clear_line(
     assert {path.name: path.read_bytes() for path in files.iterdir()} == before
 
 
-def test_an_unwritable_results_folder_is_refused_first(
-    swarmlab: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_an_unwritable_results_folder_is_refused_first(swarmlab: Swarmlab, tmp_path: Path) -> None:
     """A file where a folder should be made stops the command before anything is run."""
     (tmp_path / "file").write_text("mine")
     code, output, errors = swarmlab("run", *GOOD, "--out", str(tmp_path / "file" / "sub"))
@@ -112,9 +109,7 @@ def test_an_unwritable_results_folder_is_refused_first(
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_wrong_input_leaves_earlier_results_alone(
-    swarmlab: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_wrong_input_leaves_earlier_results_alone(swarmlab: Swarmlab, tmp_path: Path) -> None:
     """Tables and runs of an earlier experiment are untouched by a command that is refused."""
     run = tmp_path / "results" / "levels" / "full" / "cold-000-0123456789"
     run.mkdir(parents=True)
@@ -127,9 +122,7 @@ def test_wrong_input_leaves_earlier_results_alone(
     assert [path.read_text() for path in kept] == ["earlier", "earlier"]
 
 
-def test_a_report_of_nothing_is_refused(
-    swarmlab: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_a_report_of_nothing_is_refused(swarmlab: Swarmlab, tmp_path: Path) -> None:
     """A folder that is not there is named, and not made."""
     code, _, errors = swarmlab("report", str(tmp_path / "absent"))
     assert code == 2
@@ -143,9 +136,7 @@ def _span(span_id: str, parent: str | None, start: int, end: int, **more: object
     return span | times | more
 
 
-def test_bottlenecks_reads_a_trace_in_json(
-    swarmlab: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_bottlenecks_reads_a_trace_in_json(swarmlab: Swarmlab, tmp_path: Path) -> None:
     """A trace with known times gives the known split."""
     spans = [_span("r", None, 0, 10**9), _span("t", "r", 0, 4 * 10**8, category="tool")]
     (tmp_path / "trace.json").write_text(json.dumps({"spans": spans}))
@@ -169,9 +160,9 @@ def test_bottlenecks_reads_a_trace_in_json(
     ],
 )
 def test_a_malformed_trace_is_refused_by_span(
-    swarmlab: Callable[..., tuple[int, str, str]], tmp_path: Path, wrong: dict[str, object], said: str
+    swarmlab: Swarmlab, tmp_path: Path, wrong: dict[str, object], said: str
 ) -> None:
-    """Unknown parent or category, a negative duration, two roots, a cycle or one id twice: the span is named."""
+    """Unknown parent or category, a negative duration, two roots, a cycle, one id twice: the span is named."""
     (tmp_path / "trace.json").write_text(json.dumps({"spans": [_span("r", None, 0, 10), wrong]}))
     code, output, errors = swarmlab("bottlenecks", str(tmp_path / "trace.json"))
     assert (code, output) == (2, "")
@@ -180,9 +171,7 @@ def test_a_malformed_trace_is_refused_by_span(
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"spans": 3}', '{"spans": []}'])
-def test_what_is_no_trace_is_refused(
-    swarmlab: Callable[..., tuple[int, str, str]], tmp_path: Path, text: str
-) -> None:
+def test_what_is_no_trace_is_refused(swarmlab: Swarmlab, tmp_path: Path, text: str) -> None:
     """Files without spans, and no file, are one clear line."""
     path = tmp_path / "trace.json"
     path.write_text(text)
