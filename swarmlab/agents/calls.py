@@ -73,7 +73,15 @@ async def _complete(
 ) -> dict[str, Any]:
     structured = chat.with_structured_output(schema, include_raw=True)
     start_ns = run.clock.now_ns()
-    result = await structured.ainvoke(messages)
+    try:
+        result = await structured.ainvoke(messages)
+    except ModelError:
+        raise
+    except Exception as error:
+        # Every provider raises classes of its own for a refused, cut or timed-out call.
+        raise ModelError(
+            f"{run.model.id} failed at {span.name!r}: {type(error).__name__}: {error}"
+        ) from error
     end_ns = run.clock.now_ns()
     if not isinstance(result, dict):
         raise ModelError(f"expected raw and parsed output, got {type(result).__name__}")

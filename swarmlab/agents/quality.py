@@ -11,8 +11,10 @@ from swarmlab.tools import Fact
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
 
-def fact_coverage(answer: Answer, required: Mapping[str, Value]) -> float:
-    """Share of required facts that the answer holds with exactly the true value."""
+def fact_coverage(answer: Answer, required: Mapping[str, Value]) -> float | None:
+    """Share of required facts that the answer holds with exactly the true value; None without any."""
+    if not required:
+        return None
     found = {fact.id: fact.value for fact in answer.facts}
     return sum(found.get(fact_id) == value for fact_id, value in required.items()) / len(required)
 
@@ -35,14 +37,18 @@ def groundedness(answer: Answer) -> float | None:
     return sum(checks) / len(checks) if checks else None
 
 
-def decision_accuracy(choices: Mapping[str, str], exam: Exam) -> float:
-    """Share of decision questions answered right; an unanswered one is wrong."""
+def decision_accuracy(choices: Mapping[str, str], exam: Exam) -> float | None:
+    """Share of decision questions answered right; an unanswered one is wrong. None without questions."""
+    if not exam.questions:
+        return None
     right = sum(choices.get(question_id) == answer for question_id, answer in exam.answers.items())
     return right / len(exam.answers)
 
 
-def chance_accuracy(exam: Exam) -> float:
-    """Expected accuracy of a blind choice."""
+def chance_accuracy(exam: Exam) -> float | None:
+    """Expected accuracy of a blind choice; None without questions."""
+    if not exam.questions:
+        return None
     return sum(1 / len(question.options) for question in exam.questions) / len(exam.questions)
 
 

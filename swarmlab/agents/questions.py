@@ -78,6 +78,21 @@ RULES = (
 )
 
 
+SPARE_RULES = (
+    Rule("market_share.runner_up", "Which brand is second by revenue?", "brands"),
+    Rule("cross_section.cheapest_category", "Which category has the lowest average price?", "categories"),
+    Rule("kpis.worst_weekday", "On which weekday is revenue per day the least?", WEEKDAYS),
+    Rule("roi.worst_return_category", "Which category gives the worst return?", "categories"),
+    Rule("profitability.best_realisation_category", "Where is price realisation best?", "categories"),
+    Rule("profitability.worst_realisation_category", "Where is price realisation worst?", "categories"),
+    Rule("budget_plan.fastest_growing", "Which category is growing fastest?", "categories"),
+    Rule("budget_plan.slowest_growing", "Which category is growing slowest?", "categories"),
+)
+"""Asked where the data leave fewer than `ENOUGH_QUESTIONS` of `RULES`, such as data without regions."""
+
+ENOUGH_QUESTIONS = 20
+
+
 def set_exam(
     truth: Mapping[str, Value], entities: Mapping[str, Sequence[str]], *, seed: int, place: str = "region"
 ) -> Exam:
@@ -103,22 +118,26 @@ def set_exam(
     months = sorted(i.removeprefix(_MONTH).removesuffix("]") for i in truth if i.startswith(_MONTH))
     # Rivals are drawn among the ten largest: the tools report no more than those.
     named = {**{kind: names[:10] for kind, names in entities.items()}, "months": months}
-    questions, answers = [], {}
-    for number, rule in enumerate(RULES, 1):
+    exam: dict[Question, str] = {}
+    for number, rule in enumerate((*RULES, *SPARE_RULES), 1):
         answer = truth.get(rule.fact)
         known = named.get(rule.among, ()) if isinstance(rule.among, str) else rule.among
         if not isinstance(answer, str) or answer not in known or len(known) < 2:
             continue
+        if number > len(RULES) and len(exam) >= ENOUGH_QUESTIONS:
+            break
         question_id = f"q{number:02d}"
-        draw = random.Random(f"{seed} {question_id}")
-        rivals = [name for name in known if name != answer]
-        options = [answer, *draw.sample(rivals, min(MAX_OPTIONS - 1, len(rivals)))]
-        draw.shuffle(options)
-        topic = rule.fact.partition(".")[0]
-        text = rule.text.format(place=place)
-        questions.append(Question(question_id, topic, text, tuple(options), rule.funding))
-        answers[question_id] = answer
-    return Exam(tuple(questions), answers)
+        options = _options(answer, known, random.Random(f"{seed} {question_id}"))
+        topic, text = rule.fact.partition(".")[0], rule.text.format(place=place)
+        exam[Question(question_id, topic, text, options, rule.funding)] = answer
+    return Exam(tuple(exam), {question.id: answer for question, answer in exam.items()})
+
+
+def _options(answer: str, known: Sequence[str], draw: random.Random) -> tuple[str, ...]:
+    rivals = [name for name in known if name != answer]
+    options = [answer, *draw.sample(rivals, min(MAX_OPTIONS - 1, len(rivals)))]
+    draw.shuffle(options)
+    return tuple(options)
 
 
 _MONTH = "time_series.revenue[month="

@@ -54,8 +54,14 @@ def first_headlines(facts: Iterable[Fact], per_tool: int = 2) -> list[Fact]:
 
 
 def _recommendations(answer: Answer) -> str:
-    ranked = [f for f in answer.facts if f.id.startswith("recommendations.recommendation[")]
-    return "\n".join(f"{i}. {_cell(fact.text)}" for i, fact in enumerate(ranked, 1)) or "None."
+    facts = [fact for fact in answer.facts if fact.tool == "recommendations"]
+    ranked = [fact for fact in facts if ".recommendation[" in fact.id]
+    rules = {fact.id.partition("[")[2]: fact.text for fact in facts if ".rule[" in fact.id}
+    lines = []
+    for place, fact in enumerate(ranked, 1):
+        rule = rules.get(fact.id.partition("[")[2], "").replace("_", " ")
+        lines.append(f"{place}. {_cell(fact.text)}" + (f" *(rule: {_cell(rule)})*" if rule else ""))
+    return "\n".join(lines) or "None."
 
 
 def _note(answer: Answer, index: int) -> str:

@@ -23,7 +23,6 @@ class Counts:
     completion_tokens: int = 0
     model_calls: int = 0
     tool_calls: int = 0
-    tool_executions: int = 0
     tokens_source: Literal["provider", "estimate"] = "provider"
     """`estimate` as soon as one answer came without the provider's own counts."""
 
@@ -46,6 +45,11 @@ class Resources:
     workers: int
     faults: frozenset[str] = frozenset()
     counts: Counts = field(default_factory=Counts)
+
+    @property
+    def tool_executions(self) -> int:
+        """Tool calls so far that were not served from the cache, failed ones included."""
+        return sum(span.category == "tool" and not span.cached for span in self.tracer.finished())
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,9 @@ async def run_swarm(run: Resources) -> Answer:
         stored = run.cache.get("analyses", key)
         if stored is not None:
             with run.tracer.span("result", "stored analysis", cached=True):
-                run.counts.tool_calls += len(run.brief.plan)
-                return answer_from_dict(stored)
+                answer = answer_from_dict(stored)
+                run.counts.tool_calls += len({fact.tool for fact in answer.facts})
+                return answer
         said = await _discuss(run)
         with run.tracer.span("result", "report", links=tuple(c.span_id for c in said)):
             answer = assemble(said)

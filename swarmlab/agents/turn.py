@@ -118,7 +118,6 @@ def _call_tool(
         if stored is not None:
             span.cached = True
             return ToolAnswer(name, tuple(Fact(**fact) for fact in stored["facts"]), stored["text"])
-        run.counts.tool_executions += 1
         answer = run_tool(name, run.brief.scope, run.dataset, run.level.tool_impl, run.shared)
         run.cache.put("tools", key, {"facts": [asdict(fact) for fact in answer.facts], "text": answer.text})
         return answer

@@ -127,7 +127,7 @@ def _set_up(cell: Cell, clock: Clock) -> Bench:
     known = truth(dataset, scope)
     required = {i: value for i, value in known.items() if i.partition(".")[0] in cell.brief.plan}
     place = (region_dimension(dataset.columns) or "region").removesuffix("_id")
-    exam = set_exam(known, entities(dataset, scope), seed=cell.seed, place=place)
+    exam = set_exam(required, entities(dataset, scope), seed=cell.seed, place=place)
     model = load_model(cell.model, clock=clock, seed=cell.seed, base_url=cell.base_url)
     return Bench(dataset, model, required, exam, (clock.now_ns() - start_ns) / 1e9)
 
@@ -192,7 +192,7 @@ def _record(cell: Cell, bench: Bench, measured: Measured) -> Record:
         else None,
         n_agents=len(ROSTERS[cell.level.roster]),
         n_tool_calls=counts.tool_calls,
-        n_tool_executions=counts.tool_executions,
+        n_tool_executions=run.tool_executions,
         n_model_calls=counts.model_calls,
         cache_hits=sum(run.cache.hits.values()),
         cache_misses=sum(run.cache.misses.values()),

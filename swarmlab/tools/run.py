@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from swarmlab.errors import SpecError, SwarmlabError, ToolError
+from swarmlab.errors import SpecError, ToolError
 from swarmlab.tools.catalogue import TOOLS, Tool
 from swarmlab.tools.facts import Fact
 from swarmlab.tools.scope import Scope
@@ -120,7 +120,7 @@ def run_tool(
             return ToolAnswer(name, facts, verbose_text(tool, facts))
         facts = tool.fn((shared or SharedFrame(dataset)).frame(), scope)
         return ToolAnswer(name, facts, compact_text(facts))
-    except SwarmlabError:
+    except ToolError:
         raise
     except Exception as error:
         raise ToolError(name, f"{type(error).__name__}: {error}") from error

@@ -29,7 +29,7 @@ async def test_without_layers_nothing_is_kept(sales: Sales, tmp_path: Path) -> N
     """Two runs of a level without caches do all the work twice."""
     for _ in range(2):
         run, _ = await _run(sales, tmp_path, ())
-        assert run.counts.tool_executions == 12
+        assert run.tool_executions == 12
         assert not run.cache.hits
         assert not run.cache.misses
 
@@ -39,7 +39,7 @@ async def test_kept_tools_are_not_run_again(sales: Sales, tmp_path: Path) -> Non
     cold, first = await _run(sales, tmp_path, ("tools",))
     warm, second = await _run(sales, tmp_path, ("tools",))
     assert (sum(cold.cache.hits.values()), cold.cache.misses["tools"]) == (0, 12)
-    assert (warm.cache.hits["tools"], warm.counts.tool_calls, warm.counts.tool_executions) == (12, 12, 0)
+    assert (warm.cache.hits["tools"], warm.counts.tool_calls, warm.tool_executions) == (12, 12, 0)
     assert all(s.cached for s in warm.tracer.finished() if s.category == "tool")
     assert warm.counts.model_calls == cold.counts.model_calls > 0
     assert second == first
@@ -53,7 +53,7 @@ async def test_kept_completions_are_not_asked_again(sales: Sales, tmp_path: Path
     assert chat_of(warm).sent == []
     assert (warm.counts.model_calls, warm.counts.prompt_tokens, warm.counts.completion_tokens) == (0, 0, 0)
     assert warm.cache.hits["completions"] == cold.counts.model_calls
-    assert warm.counts.tool_executions == 12
+    assert warm.tool_executions == 12
     assert second == first
 
 
@@ -63,7 +63,7 @@ async def test_a_kept_analysis_is_served_whole(sales: Sales, tmp_path: Path) -> 
     warm, second = await _run(sales, tmp_path, ALL)
     assert not cold.cache.hits
     assert dict(warm.cache.hits) == {"analyses": 1}
-    assert (warm.counts.tool_calls, warm.counts.tool_executions, warm.counts.model_calls) == (12, 0, 0)
+    assert (warm.counts.tool_calls, warm.tool_executions, warm.counts.model_calls) == (12, 0, 0)
     assert [(s.category, s.cached) for s in warm.tracer.finished()] == [
         ("framework", False),
         ("result", True),
@@ -103,7 +103,7 @@ async def test_other_work_is_never_served(sales: Sales, tmp_path: Path, what: st
     run, _ = await _run(sales, tmp_path, ALL, **_other(sales, what))
     assert (run.cache.hits["analyses"], run.cache.misses["analyses"]) == (0, 1)
     tools_anew = what in ("brief", "data", "code")
-    assert run.counts.tool_executions == (12 if tools_anew else 0)
+    assert run.tool_executions == (12 if tools_anew else 0)
     if what in ("seed", "code", "weights", "model"):
         assert run.cache.hits["completions"] == 0
 
@@ -113,7 +113,7 @@ async def test_another_implementation_does_not_answer_for_a_tool(sales: Sales, t
     await _run(sales, tmp_path, ("tools",))
     run = resources(sales, level(cache=("tools",), roster="two", tool_impl="baseline"), folder=tmp_path)
     await run_swarm(run)
-    assert run.counts.tool_executions == 12
+    assert run.tool_executions == 12
 
 
 async def test_failures_are_not_kept(sales: Sales, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ async def test_failures_are_not_kept(sales: Sales, tmp_path: Path) -> None:
     assert broken_again.errors == broken.errors
     sound, answer = await _run(sales, tmp_path, ALL)
     assert sound.cache.hits["analyses"] == 0
-    assert sound.counts.tool_executions == 1
+    assert sound.tool_executions == 1
     assert answer.errors == ()
 
 

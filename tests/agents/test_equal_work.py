@@ -31,7 +31,7 @@ async def _run(sales: Sales, **switches: Any) -> tuple[Resources, Answer, list[S
 def _check_work(sales: Sales, run: Resources, answer: Answer, spans: list[Span]) -> None:
     requests = [span.name for span in spans if span.category == "tool"]
     assert sorted(requests) == sorted(TOOLS)
-    assert (run.counts.tool_calls, run.counts.tool_executions) == (12, 12)
+    assert (run.counts.tool_calls, run.tool_executions) == (12, 12)
     assert answer.errors == ()
     assert set(answer.choices) == {question.id for question in sales.exam.questions}
     options = {question.id: question.options for question in sales.exam.questions}
