@@ -162,7 +162,7 @@ def test_bottlenecks_reads_a_trace_in_json(swarmlab: Swarmlab, tmp_path: Path) -
 def test_a_malformed_trace_is_refused_by_span(
     swarmlab: Swarmlab, tmp_path: Path, wrong: dict[str, object], said: str
 ) -> None:
-    """Unknown parent or category, a negative duration, two roots, a cycle, one id twice: the span is named."""
+    """Unknown parent or category, bad times, two roots, a cycle, one id twice: the span is named."""
     (tmp_path / "trace.json").write_text(json.dumps({"spans": [_span("r", None, 0, 10), wrong]}))
     code, output, errors = swarmlab("bottlenecks", str(tmp_path / "trace.json"))
     assert (code, output) == (2, "")
