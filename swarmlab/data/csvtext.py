@@ -36,7 +36,8 @@ def check_text(path: Path) -> CsvHeader:
     ------
     DataError
         Empty, header only, another kind of file, not UTF-8 (with byte offset and line), another separator, a
-        required column missing or one doubled, or a first row of more or fewer fields than the header.
+        required column missing or one doubled, a first row of more or fewer fields than the header, or an
+        open quote.
     """
     with path.open("rb") as file:
         start = file.read(4)
@@ -62,7 +63,13 @@ def check_text(path: Path) -> CsvHeader:
 
 
 def line_of_row(path: Path, row: int) -> int:
-    """Return the 1-based line on which the 0-based row ends (the header is line 1)."""
+    """Return the 1-based line on which the 0-based row ends (the header is line 1).
+
+    Raises
+    ------
+    DataError
+        A record before it cannot be read as CSV.
+    """
     for index, (line, _) in enumerate(_records(path)):
         if index == row + 1:
             return line
@@ -70,15 +77,18 @@ def line_of_row(path: Path, row: int) -> int:
 
 
 def ragged_row(path: Path, header: CsvHeader) -> DataError | None:
-    """Return the error for the first row whose number of fields is not the header's, if there is one."""
+    """Return the error for the first row whose number of fields is not the header's, if there is one.
+
+    Raises
+    ------
+    DataError
+        A record before it cannot be read as CSV.
+    """
     records = _records(path)
     next(records, None)
-    try:
-        for row, record in enumerate(records):
-            if len(record[1]) != len(header.names):
-                return _ragged(path, row, record, header)
-    except csv.Error as error:
-        return DataError(f"{path}: is not a regular CSV: {error}")
+    for row, record in enumerate(records):
+        if len(record[1]) != len(header.names):
+            return _ragged(path, row, record, header)
     return None
 
 
@@ -96,7 +106,18 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield each record with the line on which it ends; blank lines are passed over, as pandas does."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file)
-        for record in reader:
+        while True:
+            first_line = reader.line_num + 1
+            try:
+                record = next(reader, None)
+            except csv.Error as error:
+                # An open quote swallows lines until the field is longer than the csv module allows.
+                raise DataError(
+                    f"{path}: line {first_line}: the record that begins here cannot be read ({error}); most "
+                    "likely a quote is not closed: close or remove it"
+                ) from error
+            if record is None:
+                return
             if record and not (len(record) == 1 and not record[0].strip()):
                 yield reader.line_num, record
 

@@ -214,6 +214,22 @@ def test_an_open_quote_is_refused(refused):
     assert "FILE: " in refused(HEADER + GOOD + '2024-01-05,"A,X,1,2\n' + GOOD)
 
 
+@pytest.mark.parametrize("line", [1, 2, 7_000])
+def test_an_open_quote_in_a_long_file_is_placed(refused, line):
+    """Where the quote swallows more than a field may hold, the line it opens on is named."""
+    lines = [HEADER, *[GOOD] * 15_000]
+    lines[line - 1] = lines[line - 1].replace("brand", '"brand').replace("A", '"A')
+    message = refused("".join(lines))
+    assert message.startswith(f"FILE: line {line}: the record that begins here cannot be read")
+    assert "a quote is not closed: close or remove it" in message
+
+
+def test_a_fault_below_an_overlong_field_is_still_one_error(refused):
+    """Looking for the line of a bad row fails as plainly as reading the first rows does."""
+    overlong = f'2024-01-05,A,"{"x" * 140_000}",1,2\n'
+    assert "FILE: line 3: " in refused(HEADER + GOOD + overlong + "2024-01-05,A,X,-1,2\n")
+
+
 def frame(**changes):
     """A small good frame with columns changed."""
     columns = {
