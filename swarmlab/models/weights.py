@@ -48,7 +48,8 @@ PipRunner = Callable[[Sequence[str], Path], tuple[int, str]]
 def cache_directory(environment: Mapping[str, str] | None = None) -> Path:
     """Return where models are kept: `$SWARMLAB_CACHE_DIR/models`, else under the user's cache directory."""
     chosen = (os.environ if environment is None else environment).get(CACHE_VARIABLE)
-    return Path(chosen or platformdirs.user_cache_dir("swarmlab")) / "models"
+    root = Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("swarmlab"))
+    return root / "models"
 
 
 def default_weights(

@@ -129,6 +129,12 @@ def test_the_cache_directory_can_be_chosen(tmp_path: Path) -> None:
     assert cache_directory({}).parts[-2:] == ("swarmlab", "models")
 
 
+def test_a_home_in_the_cache_directory_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`~` means the user's home, as it does for the cache of the data."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_directory({"SWARMLAB_CACHE_DIR": "~/kept"}) == tmp_path / "kept" / "models"
+
+
 def test_the_runner_returns_what_the_command_said(tmp_path: Path) -> None:
     """Exit code and both outputs of a real process come back; its temporary files are in the folder."""
     program = "import sys, tempfile; print(tempfile.gettempdir()); sys.exit('no luck')"
