@@ -14,7 +14,7 @@ from swarmlab.models.engine import Engine
 from swarmlab.models.gguf import check_chat_model
 from swarmlab.models.loaded import LoadedModel
 from swarmlab.models.provider import load_provider
-from swarmlab.models.weights import default_weights, file_sha256
+from swarmlab.models.weights import SMOLLM2, default_weights, file_sha256
 from swarmlab.trace.clock import Clock
 
 PROSE_REPEAT_PENALTY = 1.15
@@ -47,6 +47,8 @@ def load_embedded(name: str, *, clock: Clock, seed: int = 0) -> LoadedModel:
         No such file, not a GGUF chat model, or the default model cannot be fetched.
     """
     path = embedded_file(name)
+    # The default weights were hashed a moment ago, against this very digest.
+    file_hash = file_sha256(path) if name else SMOLLM2.sha256
     started_ns = clock.now_ns()
     engine = Engine(path, clock=clock)
     load_s = (clock.now_ns() - started_ns) / 1e9
@@ -54,7 +56,7 @@ def load_embedded(name: str, *, clock: Clock, seed: int = 0) -> LoadedModel:
         chat=EmbeddedChat(engine=engine, seed=seed),
         writer=EmbeddedChat(engine=engine, seed=seed, repeat_penalty=PROSE_REPEAT_PENALTY),
         id=f"embedded:{path.stem}",
-        file_hash=file_sha256(path),
+        file_hash=file_hash,
         load_s=load_s,
         tokens_source="provider",
         context_tokens=engine.context_tokens,
@@ -90,8 +92,7 @@ def check_model(spec: str, *, clock: Clock, base_url: str | None = None) -> str:
     if backend not in BACKENDS:
         load_provider(spec, clock=clock, base_url=base_url)
         return spec
-    if base_url is not None:
-        raise SpecError(f"a base URL goes with a provider such as openai:NAME, not with {spec!r}")
+    _refuse_base_url(spec, base_url)
     path = embedded_file(name)
     return f"{backend}:{path}" if name else spec
 
@@ -120,5 +121,10 @@ def load_model(spec: str, *, clock: Clock, seed: int = 0, base_url: str | None =
     backend, _, name = spec.partition(":")
     if backend not in BACKENDS:
         return load_provider(spec, clock=clock, seed=seed, base_url=base_url)
-    check_model(spec, clock=clock, base_url=base_url)
+    _refuse_base_url(spec, base_url)
     return BACKENDS[backend](name, clock=clock, seed=seed)
+
+
+def _refuse_base_url(spec: str, base_url: str | None) -> None:
+    if base_url is not None:
+        raise SpecError(f"a base URL goes with a provider such as openai:NAME, not with {spec!r}")

@@ -1,12 +1,15 @@
 """Names of models: the embedded one, files, and what cannot be used."""
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from swarmlab import models
 from swarmlab.errors import ModelUnavailableError, SpecError
-from swarmlab.models import BACKENDS, LoadedModel, load_model
-from swarmlab.models.weights import SMOLLM2
+from swarmlab.models import BACKENDS, LoadedModel, load_model, weights
+from swarmlab.models.weights import SMOLLM2, default_weights, file_sha256
 from swarmlab.trace.clock import WallClock
 
 
@@ -17,6 +20,41 @@ def test_the_default_model_says_what_it_is(loaded: LoadedModel) -> None:
     assert loaded.context_tokens == 8192
     assert loaded.tokens_source == "provider"
     assert loaded.load_s > 0
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Files hashed so far; the engine is played, so that nothing but the weights' bytes is read."""
+    files: list[Path] = []
+
+    def counted(path: Path) -> str:
+        files.append(path)
+        return file_sha256(path)
+
+    monkeypatch.setattr(weights, "file_sha256", counted)
+    monkeypatch.setattr(models, "file_sha256", counted)
+    monkeypatch.setattr(models, "Engine", lambda *_, **__: SimpleNamespace(context_tokens=1))
+    monkeypatch.setattr(models, "EmbeddedChat", SimpleNamespace)
+    return files
+
+
+def test_the_default_weights_are_hashed_once_a_load(loaded: LoadedModel, hashed: list[Path]) -> None:
+    """The check against the pinned digest is the only time that the whole file is read for its hash."""
+    again = load_model("embedded", clock=WallClock())
+    assert again.file_hash == loaded.file_hash == SMOLLM2.sha256
+    assert len(hashed) == 1
+
+
+def test_a_file_of_ones_own_is_hashed_once_a_load(
+    loaded: LoadedModel, hashed: list[Path], tmp_path: Path
+) -> None:
+    """A file that nobody pinned is known by the hash of its own bytes."""
+    path = tmp_path / "own.gguf"
+    shutil.copyfile(default_weights(), path)
+    hashed.clear()
+    again = load_model(f"embedded:{path}", clock=WallClock())
+    assert (again.id, again.file_hash) == ("embedded:own", loaded.file_hash)
+    assert hashed == [path]
 
 
 def test_backends_are_a_literal_table() -> None:
