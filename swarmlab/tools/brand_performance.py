@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pandas as pd
 
@@ -14,6 +16,9 @@ from swarmlab.tools.scope import EVERYTHING, Scope
 
 TOOL = "brand_performance"
 
+NONE_DECLINES: Final = "no brand declines"
+"""Value of `fastest_declining` (unit "none", as of what is not available) where no brand shrinks."""
+
 
 def brand_performance(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[Fact, ...]:
     """How the ten largest brands and the focus brands do.
@@ -24,7 +29,7 @@ def brand_performance(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[F
 
     Returns
     -------
-    Facts `fastest_growing`, `fastest_declining` ("none" if no brand declines),
+    Facts `fastest_growing`, `fastest_declining` (`NONE_DECLINES` if that is so),
     `biggest_share_gain`, `highest_price_premium`, and by brand `revenue[brand=]`, `growth_pct[brand=]`,
     `share_change_points[brand=]`, `avg_price[brand=]`, `price_premium_pct[brand=]`.
     """
@@ -44,8 +49,7 @@ def brand_performance_of(sales: Sales) -> tuple[Fact, ...]:
     prices = [ratio(r, u) for r, u in zip(revenue, units, strict=True)]
     fastest, gain = highest(brands.named(growth)), highest(brands.named(share_change))
     brands.choose("fastest_growing", f"fastest growing of {among}", fastest, headline=True)
-    declining = declining_most(brands.named(growth))
-    brands.choose("fastest_declining", f"fastest declining of {among}", declining, headline=True)
+    _add_declining(sheet, f"fastest declining of {among}", brands.named(growth))
     brands.choose("biggest_share_gain", f"biggest gain of share of {among}", gain)
     dearest = highest(brands.named(premium))
     brands.choose("highest_price_premium", f"highest price premium of {among}", dearest, headline=True)
@@ -58,10 +62,13 @@ def brand_performance_of(sales: Sales) -> tuple[Fact, ...]:
     return sheet.facts()
 
 
-def declining_most(growth: dict[str, float]) -> str | None:
-    """Name with the lowest growth if that is below zero, else "none"; None if no growth is known."""
+def _add_declining(sheet: FactSheet, label: str, growth: dict[str, float]) -> None:
+    """Name the brand of the lowest growth, if that is below zero; the unit tells a name from no answer."""
     name = lowest(growth)
-    return name if name is None or round(growth[name], 6) < 0 else "none"
+    if name is not None and round(growth[name], 6) >= 0:
+        sheet.add("fastest_declining", label, NONE_DECLINES, "none", headline=True)
+    else:
+        sheet.add("fastest_declining", label, name, "name", headline=True)
 
 
 def price_premium_by_brand(sales: Sales) -> Floats:

@@ -237,10 +237,8 @@ def _brand_performance() -> Iterator[str]:
     declining = _best("brand", "growth", "ASC")
     lowest = "(SELECT round(min(growth), 6) FROM by_brand WHERE reported)"
     yield _word(f"{tool}.fastest_growing", _best("brand", "growth"))
-    yield _word(
-        f"{tool}.fastest_declining",
-        f"CASE WHEN {lowest} IS NULL THEN NULL WHEN {lowest} < 0 THEN {declining} ELSE 'none' END",
-    )
+    answer = f"CASE WHEN {lowest} < 0 THEN {declining} WHEN {lowest} >= 0 THEN 'no brand declines' END"
+    yield _word(f"{tool}.fastest_declining", answer)
     yield _word(f"{tool}.biggest_share_gain", _best("brand", gained))
     yield _word(f"{tool}.highest_price_premium", _best("brand", premium))
     yield _each(f"{tool}.growth_pct", "brand", "growth", "% change")

@@ -193,7 +193,20 @@ def test_no_brand_is_called_declining_when_all_grow() -> None:
     """The least growing brand is not a declining one."""
     frame = TWO_MONTHS[TWO_MONTHS["brand"] != "Still"]
     frame = pd.concat([frame, tiny_frame([("2023-01-31", "Pop", "Cola", 1, 1.0)])])
-    assert values(brand_performance(frame))["fastest_declining"] == "none"
+    assert _declining(frame) == ("no brand declines", "none")
+
+
+def test_a_brand_called_none_is_a_brand_like_any_other() -> None:
+    """Named where it declines fastest, and not mistaken for an answer where nothing declines."""
+    assert _declining(TWO_MONTHS.replace({"brand": {"Still": "none"}})) == ("none", "name")
+    growing = TWO_MONTHS[TWO_MONTHS["brand"] != "Still"].replace({"brand": {"Fizz": "none"}})
+    assert _declining(growing) == ("no brand declines", "none")
+
+
+def _declining(frame: pd.DataFrame) -> tuple[float | int | str, str]:
+    facts = {fact.id: fact for fact in brand_performance(frame)}
+    found = facts["brand_performance.fastest_declining"]
+    return found.value, found.unit
 
 
 def test_price_premium_is_within_the_categories_sold_in() -> None:

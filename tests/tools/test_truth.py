@@ -97,6 +97,21 @@ def test_ties_are_true(tmp_path: Path) -> None:
     assert true["brand_performance.fastest_growing"] == "A"
 
 
+@pytest.mark.parametrize(("last", "answer"), [(2.0, "no brand declines"), (0.5, "none")])
+def test_a_brand_called_none_is_true(tmp_path: Path, last: float, answer: str) -> None:
+    """SQL and tool tell a brand of that name from there being no declining brand."""
+    days = pd.date_range("2023-01-01", "2023-02-28")
+    frame = pd.DataFrame([(day, b) for day in days for b in ("none", "A")], columns=["sale_date", "brand"])
+    revenue = (frame["sale_date"].dt.month == 1).map({True: 1.0, False: last})
+    frame = frame.assign(
+        category="x", units_sold=1.0, total_revenue=revenue.where(frame["brand"] == "none", 2.0)
+    )
+    frame.loc[(frame["brand"] == "A") & (frame["sale_date"].dt.month == 2), "total_revenue"] = 4.0
+    dataset = dataset_of(frame, tmp_path)
+    assert _check(dataset, Scope())["brand_performance.fastest_declining"] == answer
+    assert "no brand declines" not in entities(dataset, Scope())["brands"]
+
+
 def test_entities_are_ranked_by_revenue_within_scope() -> None:
     """Names come largest first; a scope narrows them."""
     dataset = open_dataset("beverage:20000")
