@@ -24,7 +24,7 @@ from swarmlab.data.fingerprint import coded, fingerprint
 from swarmlab.data.schema import DIMENSIONS, kept_columns
 from swarmlab.errors import DataError
 
-LAYOUT = "data-1"
+LAYOUT = "data-2"
 """Names the folder inside the cache; raised when the checks or the copy's layout change."""
 
 

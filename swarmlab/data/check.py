@@ -1,7 +1,7 @@
 """Checking a user's file on first sight: every fault is an error that names file, row and column.
 
 The order is: can it be read as CSV or Parquet at all, are the columns there, are dates dates and numbers
-numbers, and last, by pandera over all rows at once, nulls, signs, infinities and years.
+numbers, by pandera over all rows at once nulls, signs, infinities, sizes and years, and last the totals.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pandera.errors
 import pyarrow as pa
@@ -18,7 +19,16 @@ from swarmlab.data.csvtext import CsvHeader, check_text, line_of_row, ragged_row
 from swarmlab.data.dates import DateTrouble, find_form
 from swarmlab.data.names import check_names
 from swarmlab.data.notes import file_notes
-from swarmlab.data.schema import DIMENSIONS, MEASURES, REQUIRED, frame_schema, kept_columns
+from swarmlab.data.schema import (
+    ADDED,
+    DIMENSIONS,
+    LARGEST,
+    LARGEST_TOTAL,
+    MEASURES,
+    REQUIRED,
+    frame_schema,
+    kept_columns,
+)
 from swarmlab.data.tables import (
     NATIVE_DATES,
     PARQUET_SUFFIXES,
@@ -87,6 +97,8 @@ def check_file(path: Path) -> Checked:
     empty = tuple(name for name in frame.columns if name not in REQUIRED and frame[name].isna().all())
     frame = frame[[name for name in kept_columns(tuple(frame.columns)) if name not in empty]]
     _validate(frame, place)
+    _plausible_cost(frame, place)
+    _plausible_totals(frame, place)
     return Checked(frame, file_notes(frame, names, empty, date_form), date_form)
 
 
@@ -208,6 +220,33 @@ def _validate(frame: pd.DataFrame, place: Place) -> None:
             what, _, advice = check.partition("; ")
             trouble = f"{shown} {what}{_others(len(alike))}; {advice}"
         raise place.error(int(first["index"]), str(first["column"]), trouble) from None
+
+
+def _plausible_cost(frame: pd.DataFrame, place: Place) -> None:
+    """Refuse a cost that is too large where it is the product of two numbers that are not."""
+    if "cost_per_unit" not in frame or "total_cost" in frame:
+        return
+    cost = (frame["cost_per_unit"] * frame["units_sold"]).to_numpy()
+    wrong = cost > LARGEST
+    if wrong.any():
+        row = int(wrong.argmax())
+        trouble = (
+            f"times units_sold is {cost[row]}, larger than {LARGEST:,.0f}, not a plausible amount"
+            f"{_others(int(wrong.sum()))}; correct it, or use a larger unit"
+        )
+        raise place.error(row, "cost_per_unit", trouble)
+
+
+def _plausible_totals(frame: pd.DataFrame, place: Place) -> None:
+    for name in ADDED:
+        if name in frame:
+            total = np.cumsum(frame[name].abs().fillna(0.0).to_numpy())
+            if total[-1] > LARGEST_TOTAL:
+                trouble = (
+                    f"brings the column's total above {LARGEST_TOTAL:,.0f}, which cannot be added exactly; "
+                    "use a larger unit, such as thousands"
+                )
+                raise place.error(int((total > LARGEST_TOTAL).argmax()), name, trouble)
 
 
 def _others(count: int) -> str:

@@ -33,10 +33,19 @@ MEASURES: Final = (*CANONICAL[6:], *EXTENSIONS)
 SIGNED: Final = ("profit", "profit_margin")
 """Measures that may be below zero."""
 
+ADDED: Final = ("units_sold", "total_revenue", "total_cost", "profit", *EXTENSIONS)
+"""Measures that are summed over rows, in whole ten-thousandths."""
+
+LARGEST: Final = 1e12
+"""The largest plausible number in a row, above or below zero."""
+LARGEST_TOTAL: Final = 9e14
+"""The largest total of a column, signs aside: in ten-thousandths, any sum of its rows fits in 64 bits."""
+
 EARLIEST, LATEST = pd.Timestamp("1900-01-01"), pd.Timestamp("2199-12-31")
 
 INFINITE = "is infinite; write a finite number"
 NEGATIVE = "is negative; write zero or more, or leave returns out"
+TOO_LARGE = f"is larger than {LARGEST:,.0f}, not a plausible amount; correct it, or use a larger unit"
 OUTSIDE = "is outside the years 1900 to 2199; correct the year"
 
 
@@ -58,7 +67,7 @@ def frame_schema(columns: tuple[str, ...]) -> pa.DataFrameSchema:
     -------
     pandera.pandas.DataFrameSchema
         Dates without a gap and within 1900 to 2199, text that is present where required, numbers that
-        are finite and, all but profit and its margin, not negative.
+        are finite, at most `LARGEST` and, all but profit and its margin, not negative.
     """
     return pa.DataFrameSchema({name: _column(name) for name in columns})
 
@@ -69,7 +78,7 @@ def _column(name: str) -> pa.Column:
         return pa.Column(checks=pa.Check(_within_years, error=OUTSIDE), nullable=False)
     if name in DIMENSIONS:
         return pa.Column(nullable=nullable)
-    checks = [pa.Check(_finite, error=INFINITE)]
+    checks = [pa.Check(_finite, error=INFINITE), pa.Check(_not_too_large, error=TOO_LARGE)]
     if name not in SIGNED:
         checks.append(pa.Check(_not_below_zero, error=NEGATIVE))
     return pa.Column(float, checks=checks, nullable=nullable)
@@ -81,6 +90,12 @@ def _within_years(dates: "pd.Series[pd.Timestamp]") -> "pd.Series[bool]":
 
 def _finite(values: "pd.Series[float]") -> "pd.Series[bool]":
     return values.abs() != np.inf
+
+
+def _not_too_large(values: "pd.Series[float]") -> "pd.Series[bool]":
+    # Infinity is reported once, as infinite.
+    size = values.abs()
+    return (size <= LARGEST) | (size == np.inf)
 
 
 def _not_below_zero(values: "pd.Series[float]") -> "pd.Series[bool]":

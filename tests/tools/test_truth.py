@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sales_frames import OPTIONAL, dataset_of, random_frame
 
 from swarmlab.data import Dataset, open_dataset
+from swarmlab.data.schema import LARGEST, LARGEST_TOTAL
 from swarmlab.tools import TOOLS, Fact, Scope, SharedFrame, entities, run_tool, truth
 
 
@@ -110,6 +111,13 @@ def test_a_brand_called_none_is_true(tmp_path: Path, last: float, answer: str) -
     dataset = dataset_of(frame, tmp_path)
     assert _check(dataset, Scope())["brand_performance.fastest_declining"] == answer
     assert "no brand declines" not in entities(dataset, Scope())["brands"]
+
+
+def test_the_largest_amounts_do_not_overflow(tmp_path: Path) -> None:
+    """Rows and totals at the limits of the checks are ranked, and their facts agree."""
+    frame = random_frame(3, 900, columns=()).assign(units_sold=LARGEST, total_revenue=LARGEST)
+    assert frame["total_revenue"].sum() == LARGEST_TOTAL
+    _check(dataset_of(frame, tmp_path), Scope())
 
 
 def test_entities_are_ranked_by_revenue_within_scope() -> None:
