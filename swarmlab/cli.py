@@ -77,7 +77,7 @@ def run(
         )
         raise typer.Exit(130) from None
     _show(console, result)
-    raise typer.Exit(0 if result.is_ok else 1)
+    raise typer.Exit(1 if result.failed else 0)
 
 
 @app.command()
@@ -114,16 +114,19 @@ def run_line(record: Record, was_there: bool, number: int, total: int) -> str:
 
 
 def _console() -> Console:
-    console = Console()
+    # Names and errors come from the user's files: square brackets in them are not markup.
+    console = Console(markup=False, emoji=False)
     # Tables are made for 120 columns; in a pipe or a file nobody has set another width.
-    return console if console.is_terminal else Console(width=120)
+    return console if console.is_terminal else Console(markup=False, emoji=False, width=120)
 
 
 def _show(console: Console, result: "lab.Result") -> None:
     for table in result.terminal_tables():
         console.print(table)
-    if result.n_other_code:
-        console.print(f"{result.n_other_code} runs in the folder were made by other code and are in no table")
+    if result.n_apart:
+        console.print(
+            f"{result.n_apart} runs in the folder are of other data, model, brief or code: in no table"
+        )
     for record in result.failed:
         console.print(
             f"failed: {record.level} {record.run_id}: {record.error}", soft_wrap=True, highlight=False

@@ -1,5 +1,10 @@
 """Every error swarmlab raises on purpose: what was wrong, where, and what to do about it."""
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class SwarmlabError(Exception):
     """A run failed. The command line prints its message and exits with `exit_code`."""
@@ -43,3 +48,12 @@ class ToolError(SwarmlabError):
     def __init__(self, tool: str, message: str) -> None:
         super().__init__(f"tool {tool} failed: {message}")
         self.tool = tool
+
+
+def first_problem(error: "ValidationError") -> str:
+    """Say the first thing pydantic found wrong in one line: `field 'x': what (got …)`."""
+    first: dict[str, Any] = dict(error.errors(include_url=False)[0])
+    where = ".".join(str(part) for part in first["loc"])
+    message = str(first["msg"]).removeprefix("Value error, ")
+    got = "" if first["type"] == "missing" else f" (got {first['input']!r})"
+    return f"field {where!r}: {message}{got}" if where else message

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from swarmlab.errors import SpecError
+from swarmlab.errors import SpecError, first_problem
 from swarmlab.tools import TOOLS, Scope
 
 Phrase = Annotated[str, Field(min_length=1, max_length=120)]
@@ -68,9 +68,7 @@ def load_brief(source: str | Path | dict[str, Any] | Brief | None) -> Brief:
     try:
         brief = Brief.model_validate(source or {})
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise SpecError(f"{place}: field {field!r}: {first['msg']} (got {first['input']!r})") from error
+        raise SpecError(f"{place}: {first_problem(error)}") from error
     unknown = [name for name in brief.plan if name not in TOOLS]
     if unknown:
         raise SpecError(f"{place}: plan names an unknown tool {unknown[0]!r}; known: {', '.join(TOOLS)}")

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from swarmlab.errors import SpecError
+from swarmlab.errors import SpecError, first_problem
+from swarmlab.tools.cache import content_key
 
 CACHE_LAYERS = ("tools", "completions", "analyses")
 
@@ -31,6 +32,11 @@ class Level(BaseModel):
     tool_impl: Literal["baseline", "vectorized"]
     cache: tuple[Literal["tools", "completions", "analyses"], ...]
     output: Literal["prose", "structured"]
+
+    @property
+    def switches_id(self) -> str:
+        """Hash of the switches, whatever the level is called."""
+        return content_key(self.model_dump(mode="json", exclude={"name"}))[:16]
 
     @field_validator("name")
     @classmethod
@@ -111,12 +117,13 @@ def make_level(definition: str | dict[str, Any] | Level) -> Level:
     # The name is not inherited: a changed level must not pass for its base in a table.
     start = make_level(base).model_dump(exclude={"name"}) if base is not None else {}
     try:
-        return Level.model_validate(start | switches)
+        level = Level.model_validate(start | switches)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
         name = definition.get("name", "(unnamed)")
-        raise SpecError(f"level {name!r}: switch {field!r}: {first['msg']}") from error
+        raise SpecError(f"level {name!r}: {first_problem(error)}") from error
+    if level != LEVELS.get(level.name, level):
+        raise SpecError(f"level {level.name!r} is a preset's name; give a level with other switches its own")
+    return level
 
 
 def _nearest(name: str) -> str:

@@ -1,6 +1,7 @@
 """What the command line and notebooks call: run an experiment, read its results."""
 
 import asyncio
+import itertools
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,8 +13,8 @@ from pydantic import ValidationError
 from swarmlab.agents.brief import load_brief
 from swarmlab.agents.levels import make_level
 from swarmlab.data import Dataset, open_dataset
-from swarmlab.errors import SpecError
-from swarmlab.lab.experiment import Cell, Spec, check_faults, expand, load_spec
+from swarmlab.errors import SpecError, first_problem
+from swarmlab.lab.experiment import Cell, Spec, check_faults, default_spec, expand, load_spec
 from swarmlab.lab.publish import publish, write_plan
 from swarmlab.lab.results import Result, republish
 from swarmlab.lab.runner import finished_record, run_cells
@@ -55,24 +56,18 @@ def plan(spec_path: str | Path | None = None, *, out: str | Path = "results", **
     UserError
         Spec, data, brief, model or results folder cannot be used; says which and what to do.
     """
-    spec = load_spec(None if spec_path is None else Path(spec_path), **overrides)
+    spec = load_spec(default_spec() if spec_path is None else Path(spec_path), **overrides)
     dataset = open_dataset(spec.data)
     check_scope(spec.brief.scope, entities(dataset, Scope()))
+    if not entities(dataset, spec.brief.scope)["categories"]:
+        raise SpecError("the brief's focus leaves no rows: its categories are not sold in its regions")
     model = check_model(spec.model, clock=WallClock(), base_url=spec.base_url)
     spec = spec.model_copy(update={"model": model})
     folder = Path(out).expanduser().resolve() / spec.name
-    data = str(Path(spec.data).expanduser().resolve()) if dataset.source == "file" else spec.data
-    cells = expand(
-        spec,
-        data=data,
-        fingerprint=dataset.fingerprint,
-        code_version=code_version().sources,
-        out=folder,
-    )
+    cells = expand(spec, dataset, code_version=code_version().sources, out=folder)
     for cell in cells:
-        run_folder(
-            folder, cell.level.name, cell.run_id
-        )  # a level's name that cannot be a folder is refused now
+        # A level's name that cannot be a folder is refused now.
+        run_folder(folder, cell.level.name, cell.run_id)
     check_writable(folder)
     return Plan(spec, dataset, tuple(cells), folder)
 
@@ -82,19 +77,18 @@ def execute(plan: Plan, on_run: OnRun | None = None) -> Result:
 
     Ctrl-C leaves finished runs and their tables in place; running the same plan again goes on from there.
     """
-    write_plan(plan.folder, plan.spec, plan.dataset, plan.cells)
-    kept = {cell.cell_id: finished_record(cell) for cell in plan.cells}
+    found = {cell.cell_id: finished_record(cell) for cell in plan.cells}
+    kept = [record for record in found.values() if record is not None]
+    made = run_cells([cell for cell in plan.cells if found[cell.cell_id] is None])
     records: list[Record] = []
-    for record in kept.values():
-        if record is not None:
-            records.append(record)
-            if on_run is not None:
-                on_run(record, True)
     try:
-        for record in run_cells([cell for cell in plan.cells if kept[cell.cell_id] is None]):
+        for record in itertools.chain(kept, made):
+            if not records:
+                # Not before there is a run: until then the folder's earlier results stand as they are.
+                write_plan(plan.folder, plan.spec, plan.dataset, plan.cells)
             records.append(record)
             if on_run is not None:
-                on_run(record, False)
+                on_run(record, len(records) <= len(kept))
     except KeyboardInterrupt:
         if records:
             publish(plan.folder)
@@ -138,9 +132,9 @@ def make_cell(fields: Mapping[str, Any]) -> Cell:
     given["level"] = make_level(given.get("level", "full"))
     given["brief"] = load_brief(given.get("brief"))
     given.setdefault("data", defaults.data)
-    given.setdefault("data_fingerprint", None)
-    if given["data_fingerprint"] is None:
-        given["data_fingerprint"] = open_dataset(given["data"]).fingerprint
+    if given.get("data_fingerprint") is None or given.get("data_name") is None:
+        dataset = open_dataset(given["data"])
+        given |= {"data_fingerprint": dataset.fingerprint, "data_name": dataset.name}
     cell = {
         "experiment": "notebook",
         "model": defaults.model,
@@ -151,13 +145,13 @@ def make_cell(fields: Mapping[str, Any]) -> Cell:
         "workers": defaults.workers,
         "timeout_s": defaults.timeout_s,
         "code_version": code_version().sources,
-        "out": given.get("out") or tempfile.mkdtemp(prefix="swarmlab-"),
+        "out": "",
     } | given
     try:
         checked = Cell.model_validate(cell)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise SpecError(f"cell: field {field!r}: {first['msg']} (got {first['input']!r})") from error
+        raise SpecError(f"cell: {first_problem(error)}") from error
     check_faults(checked.faults)
-    return checked
+    return (
+        checked if checked.out else checked.model_copy(update={"out": tempfile.mkdtemp(prefix="swarmlab-")})
+    )

@@ -3,8 +3,6 @@
 A cell is one run: its fields say everything that can change its result, and its id is their hash.
 """
 
-import hashlib
-import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +14,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 import swarmlab
 from swarmlab.agents.brief import Brief, load_brief
 from swarmlab.agents.levels import LEVELS, Level, make_level
-from swarmlab.errors import SpecError
+from swarmlab.data import Dataset
+from swarmlab.errors import SpecError, first_problem
 from swarmlab.tools import TOOLS
+from swarmlab.tools.cache import content_key
 
 CacheState = Literal["cold", "warm"]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -54,6 +54,7 @@ class Cell(BaseModel):
     level: Level
     brief: Brief
     data: str
+    data_name: str
     data_fingerprint: str
     model: str
     base_url: str | None = None
@@ -71,7 +72,21 @@ class Cell(BaseModel):
     @property
     def cell_id(self) -> str:
         """Hash of every field that can change the result; not of where or when it is run."""
-        return self._hash(exclude={"out", "order", "timeout_s"})
+        return self._hash()
+
+    @property
+    def setting_id(self) -> str:
+        """Hash of all that runs of one comparison share: everything but level, cache state and repeat."""
+        return self._hash("level", "cache_state", "repeat")[:16]
+
+    @property
+    def work_id(self) -> str:
+        """Hash of what is asked.
+
+        Brief (with its tool requests) and data fix the required facts, and with the seed the exam.
+        """
+        work = {"brief": self.brief.model_dump(mode="json"), "data": self.data_fingerprint, "seed": self.seed}
+        return content_key(work)[:16]
 
     @property
     def run_id(self) -> str:
@@ -81,13 +96,12 @@ class Cell(BaseModel):
     @property
     def cache_folder(self) -> Path:
         """Cache of this level in this repeat: filled by the cold run, used by the warm one."""
-        return (
-            Path(self.out) / ".cache" / self._hash(exclude={"out", "order", "timeout_s", "cache_state"})[:16]
-        )
+        return Path(self.out) / ".cache" / self._hash("cache_state")[:16]
 
-    def _hash(self, exclude: set[str]) -> str:
-        fields = self.model_dump(mode="json", exclude=exclude)
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+    def _hash(self, *leave_out: str) -> str:
+        # Where, when and under which name a run is made changes nothing in it.
+        apart = {"out", "order", "timeout_s", "data_name", *leave_out}
+        return content_key(self.model_dump(mode="json", exclude=apart))
 
 
 def default_spec() -> Path:
@@ -107,31 +121,39 @@ def load_spec(path: Path | None, **overrides: Any) -> Spec:
     """
     place = f"experiment {path}" if path else "experiment"
     fields = _read(path) if path else {}
-    fields.update({name: value for name, value in overrides.items() if value is not None})
-    if isinstance(fields.get("brief"), str) and path is not None and not Path(fields["brief"]).is_absolute():
+    if isinstance(fields.get("brief"), str) and path is not None:
         # A brief named in a spec lies beside it, wherever the command is run from.
         fields["brief"] = str(path.parent / fields["brief"])
+    given = {name: value for name, value in overrides.items() if value is not None}
     try:
         if "levels" in fields:
             fields["levels"] = tuple(make_level(level) for level in _as_list(fields["levels"], "levels"))
+        if "levels" in given:
+            # A name may be that of a level of the spec's own.
+            own = {level.name: level for level in fields.get("levels", ())}
+            chosen = _as_list(given["levels"], "levels")
+            given["levels"] = tuple(
+                own[level] if isinstance(level, str) and level in own else make_level(level)
+                for level in chosen
+            )
+        fields |= given
         spec = Spec.model_validate(fields)
         _check_names(spec)
     except SpecError as error:
         raise SpecError(f"{place}: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise SpecError(f"{place}: field {field!r}: {first['msg']} (got {first['input']!r})") from error
+        raise SpecError(f"{place}: {first_problem(error)}") from error
     return spec
 
 
-def expand(spec: Spec, *, data: str, fingerprint: str, code_version: str, out: Path) -> list[Cell]:
+def expand(spec: Spec, dataset: Dataset, *, code_version: str, out: Path) -> list[Cell]:
     """Expand a spec to cells in the order they are to be run.
 
     Every repeat is a block with each level and cache state once, in an order drawn from the seed (so that
     drift of the machine spreads over all levels); only, a level's warm run comes after its cold one.
     """
     states: tuple[CacheState, ...] = ("cold", "warm") if spec.cache == "both" else (spec.cache,)
+    data = str(Path(spec.data).expanduser().resolve()) if dataset.source == "file" else spec.data
     draw = random.Random(spec.seed)
     cells: list[Cell] = []
     for repeat in range(spec.repeats):
@@ -144,7 +166,8 @@ def expand(spec: Spec, *, data: str, fingerprint: str, code_version: str, out: P
                     level=level,
                     brief=spec.brief,
                     data=data,
-                    data_fingerprint=fingerprint,
+                    data_name=dataset.name,
+                    data_fingerprint=dataset.fingerprint,
                     model=spec.model,
                     base_url=spec.base_url,
                     cache_state=state,

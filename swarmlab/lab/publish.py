@@ -1,6 +1,6 @@
 """Writes what an experiment leaves beside its runs: the manifest before, tables, figures and report after."""
 
-import shlex
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import requires
@@ -9,17 +9,22 @@ from re import match
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from swarmlab.data import Dataset
 from swarmlab.lab.experiment import Cell, Spec
 from swarmlab.lab.version import code_version
-from swarmlab.records.manifest import environment, write_manifest
+from swarmlab.records.atomic import write_text
+from swarmlab.records.manifest import environment, read_manifest, write_manifest
 from swarmlab.records.published import load_study
 from swarmlab.records.report import publish as publish_records
 
+SPEC = "spec.yaml"
+_PUBLISHED = ("manifest.json", SPEC, "report.html", "figures", "*.csv", "*.parquet", "*.md")
+
 
 def write_plan(folder: Path, spec: Spec, dataset: Dataset, cells: Sequence[Cell]) -> None:
-    """Write `manifest.json`: everything needed to make the results again, and on what machine.
+    """Write `manifest.json` and `spec.yaml`: all that is needed to make the results again, and the machine.
 
     Raises
     ------
@@ -29,7 +34,9 @@ def write_plan(folder: Path, spec: Spec, dataset: Dataset, cells: Sequence[Cell]
     manifest: dict[str, Any] = {
         "experiment": spec.name,
         "spec": spec.model_dump(mode="json"),
-        "command": command(spec),
+        "command": f"swarmlab run {SPEC}",
+        "setting_id": cells[0].setting_id,
+        "levels": {level.name: level.switches_id for level in spec.levels},
         "code": asdict(code_version()),
         "data": {
             "name": dataset.name,
@@ -44,14 +51,9 @@ def write_plan(folder: Path, spec: Spec, dataset: Dataset, cells: Sequence[Cell]
         "order": [f"{cell.level.name}/{cell.run_id}" for cell in cells],
         "machine": environment(_packages()),
     }
+    _set_aside(folder, cells[0].setting_id)
     write_manifest(folder, manifest)
-
-
-def command(spec: Spec) -> str:
-    """The command that runs this spec again; a spec with levels of its own is in the manifest whole."""
-    levels = ",".join(level.name for level in spec.levels)
-    parts = ["swarmlab", "run", "--levels", levels, "--data", spec.data, "--model", spec.model]
-    return shlex.join([*parts, "--repeats", str(spec.repeats), "--cache", spec.cache])
+    write_text(folder / SPEC, yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False))
 
 
 def publish(folder: Path) -> dict[str, pd.DataFrame]:
@@ -59,6 +61,20 @@ def publish(folder: Path) -> dict[str, pd.DataFrame]:
     return publish_records(folder, load_study())
 
 
+def _set_aside(folder: Path, setting_id: str) -> None:
+    """Move tables and report of another setting to `.earlier/<setting>/`; its runs stay where they are."""
+    earlier = read_manifest(folder).get("setting_id")
+    if earlier is None or earlier == setting_id:
+        return
+    aside = folder / ".earlier" / str(earlier)
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    for pattern in _PUBLISHED:
+        for path in folder.glob(pattern):
+            path.rename(aside / path.name)
+
+
 def _packages() -> list[str]:
-    names = (match(r"[A-Za-z0-9._-]+", requirement) for requirement in requires("swarmlab") or ())
+    needed = [requirement for requirement in requires("swarmlab") or () if "extra ==" not in requirement]
+    names = (match(r"[A-Za-z0-9._-]+", requirement) for requirement in needed)
     return ["swarmlab", *sorted({name.group() for name in names if name})]

@@ -30,13 +30,13 @@ class Result:
     tables: Mapping[str, pd.DataFrame]
     failed: tuple[Record, ...] = ()
     """Runs of the plan that did not succeed."""
-    n_other_code: int = 0
-    """Runs in the folder that other code made; they are in no table."""
+    n_apart: int = 0
+    """Runs in the folder of other data, model, brief or code; they are in no table."""
 
     @property
     def is_ok(self) -> bool:
-        """Every run of the plan succeeded."""
-        return not self.failed
+        """Every run in the tables succeeded."""
+        return bool((self.runs["status"] == "ok").all())
 
     @property
     def runs(self) -> pd.DataFrame:
@@ -73,7 +73,7 @@ class Result:
         raise StoreError(f"{self.folder} holds no answer of level {level!r}")
 
     def terminal_tables(self) -> Sequence[Table]:
-        """The comparison and the breakdown, for `rich`."""
+        """The comparison, the breakdown by category and by step, for `rich`."""
         return (
             render_table(self.comparison, title="Comparison"),
             render_breakdown(self.tables["breakdown"], title="Where the time went (exclusive seconds)"),
@@ -147,4 +147,4 @@ def republish(folder: str | Path) -> Result:
     listed = set(tables["runs"]["run_id"])
     records = read_records(Path(folder))
     failed = tuple(record for record in records if record.status != "ok" and record.run_id in listed)
-    return Result(Path(folder), tables, failed, n_other_code=len(records) - len(listed))
+    return Result(Path(folder), tables, failed, n_apart=len(records) - len(listed))

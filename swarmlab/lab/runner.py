@@ -5,7 +5,6 @@ name and put in place whole, so a kill cannot damage an earlier result.
 """
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,10 +14,12 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillException, PapermillExecutionError
 
 import swarmlab
-from swarmlab.errors import StoreError, SwarmlabError
+from swarmlab.errors import StoreError, SwarmlabError, TraceError
 from swarmlab.lab.experiment import Cell
+from swarmlab.lab.identity import identity
 from swarmlab.records.record import Record
 from swarmlab.records.store import read_record, run_folder, write_run
+from swarmlab.trace.io import read_spans
 
 NOTEBOOK = "10_run_level.ipynb"
 KERNEL_START_S = 120
@@ -26,10 +27,13 @@ KERNEL_START_S = 120
 
 def finished_record(cell: Cell) -> Record | None:
     """Return the record of this very cell if it is on disk and ok; failed runs are made again."""
+    folder = run_folder(Path(cell.out), cell.level.name, cell.run_id)
     try:
-        record = read_record(run_folder(Path(cell.out), cell.level.name, cell.run_id))
-    except StoreError:
-        # An unreadable record is not a finished run: it is measured again.
+        record = read_record(folder)
+        if record is not None and record.status == "ok":
+            read_spans(folder)
+    except (StoreError, TraceError):
+        # Without a readable record and trace a run is not finished: it is measured again.
         return None
     return record if record is not None and record.status == "ok" and record.cell_id == cell.cell_id else None
 
@@ -72,13 +76,12 @@ def find_notebook(name: str) -> Path:
 
 def _execute(cell: Cell, folder: Path) -> str | None:
     """Execute the notebook; returns what went wrong, or None."""
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".run-", suffix=".ipynb")
-    os.close(handle)
+    temporary = folder / f".run-{os.getpid()}.ipynb"
     problem = None
     try:
         papermill.execute_notebook(
             find_notebook(NOTEBOOK),
-            temporary,
+            str(temporary),
             parameters={"cell": cell.model_dump(mode="json")},
             kernel_name="python3",
             progress_bar=False,
@@ -96,30 +99,10 @@ def _execute(cell: Cell, folder: Path) -> str | None:
     except (PapermillException, RuntimeError) as error:
         problem = f"the notebook could not be run: {error}"
     finally:
-        if Path(temporary).stat().st_size:
+        if temporary.exists():
             os.replace(temporary, folder / "run.ipynb")
-        else:
-            os.unlink(temporary)
     return problem
 
 
 def _failed(cell: Cell, error: str) -> Record:
-    return Record(
-        experiment=cell.experiment,
-        run_id=cell.run_id,
-        level=cell.level.name,
-        repeat=cell.repeat,
-        status="failed",
-        error=error,
-        clock="wall",
-        model=cell.model,
-        cache_state=cell.cache_state,
-        data_fingerprint=cell.data_fingerprint,
-        cell_id=cell.cell_id,
-        seed=cell.seed,
-        pair=cell.repeat,
-        order=cell.order,
-        code_version=cell.code_version,
-        tool_choice=cell.brief.tool_choice,
-        roster=cell.level.roster,
-    )
+    return Record(**identity(cell), status="failed", error=error)

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from swarmlab.errors import SpecError
+from swarmlab.errors import SpecError, first_problem
 from swarmlab.records.record import Record, column_kinds
 
 __all__ = ["SHIPPED_RULES", "AlertRule", "fired", "load_rules", "with_alerts"]
@@ -80,14 +80,6 @@ def fired(record: Record, rules: Sequence[AlertRule]) -> tuple[str, ...]:
 def with_alerts(record: Record, rules: Sequence[AlertRule]) -> Record:
     """Return the record with its `alerts` filled in."""
     return record.model_copy(update={"alerts": fired(record, rules)})
-
-
-def first_problem(error: ValidationError) -> str:
-    """Say the first thing pydantic found wrong, as `field: what`, in one line."""
-    first: dict[str, Any] = dict(error.errors(include_url=False)[0])
-    where = ".".join(str(part) for part in first["loc"])
-    message = str(first["msg"]).removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message
 
 
 def _numeric_columns() -> list[str]:

@@ -12,7 +12,7 @@ from swarmlab.errors import StoreError
 from swarmlab.records.atomic import replacing, write_text
 from swarmlab.records.manifest import read_manifest
 from swarmlab.records.published import SourceStudy
-from swarmlab.records.record import NS_PER_S, column_kinds, seconds_text
+from swarmlab.records.record import NS_PER_S, Record, column_kinds, seconds_text
 from swarmlab.records.render import comparison_markdown
 from swarmlab.records.store import StoredRun, read_runs
 from swarmlab.records.tables import (
@@ -67,7 +67,10 @@ def collect(experiment_dir: Path, study: SourceStudy | None = None) -> dict[str,
     TraceError
         A run's spans are malformed.
     """
-    tables = build_tables(runs_of(experiment_dir, read_manifest(experiment_dir)), study)
+    runs = runs_of(experiment_dir, read_manifest(experiment_dir))
+    if not runs:
+        raise StoreError(f"no runs to report at {experiment_dir}; name an experiment's results folder")
+    tables = build_tables(runs, study)
     runs_schema = pa.schema([(name, _ARROW[kind]) for name, kind in column_kinds().items()])
     _write_parquet(experiment_dir / "runs.parquet", tables["runs"], runs_schema)
     _write_parquet(experiment_dir / "spans.parquet", tables["spans"], _SPANS)
@@ -105,13 +108,18 @@ def read_tables(experiment_dir: Path, study: SourceStudy | None = None) -> dict[
 
 
 def runs_of(experiment_dir: Path, manifest: Mapping[str, Any]) -> list[StoredRun]:
-    """Read the runs that the manifest's code made; runs of other code stay on disk but are in no table.
+    """Read the runs of the manifest's setting (data, brief, model, code, seed) and its levels' switches.
 
-    Without a code version in the manifest every run counts. A run that cannot be read always does.
+    Other runs stay on disk but are in no table, for they cannot be compared with these. What the manifest
+    or a record does not say leaves nothing out, so an unreadable run stays a row.
     """
-    code = manifest.get("code", {}).get("sources")
-    runs = read_runs(experiment_dir)
-    return [run for run in runs if code is None or run.record.code_version in (None, code)]
+    setting, levels = manifest.get("setting_id"), manifest.get("levels", {})
+
+    def belongs(record: Record) -> bool:
+        same_setting = setting is None or record.setting_id in (None, setting)
+        return same_setting and record.level_id in (None, levels.get(record.level, record.level_id))
+
+    return [run for run in read_runs(experiment_dir) if belongs(run.record)]
 
 
 def csv_text(frame: pd.DataFrame) -> str:

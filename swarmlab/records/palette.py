@@ -1,5 +1,6 @@
 """What every plot shares: one fixed colour a category, the figure's size, and text that stays text."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,9 +51,21 @@ class PlotOptions:
     run_id: str | None = None
 
 
+class Plot(Figure):
+    """A figure that a notebook shows as a picture without pyplot, and names the same whatever its size."""
+
+    def __repr__(self) -> str:
+        return "<swarmlab plot>"
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", metadata={"Software": None})
+        return buffer.getvalue()
+
+
 def new_figure(height_px: float, width_px: float = 900) -> Figure:
     """Return an empty figure with a canvas of its own, so that no plot touches pyplot's global state."""
-    figure = Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI, layout="constrained")
+    figure = Plot(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from swarmlab.errors import SpecError
-from swarmlab.records.alerts import first_problem
+from swarmlab.errors import SpecError, first_problem
 from swarmlab.trace.spans import CATEGORIES
 
 __all__ = ["PublishedRun", "PublishedShare", "PublishedTarget", "SourceStudy", "load_study"]

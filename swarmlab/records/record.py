@@ -68,7 +68,11 @@ class Record(BaseModel):
     started_at: AwareDatetime | None = None
 
     work_id: str | None = None
-    """Hash of brief, data, requests and required facts: only runs of equal work are compared."""
+    """Hash of brief, data and exam: only runs of equal work are compared."""
+    setting_id: str | None = None
+    """Hash of all but level, cache state and repeat: a folder's tables hold the runs of one setting."""
+    level_id: str | None = None
+    """Hash of the level's switches, whatever its name."""
     data_name: str | None = None
     data_fingerprint: str | None = None
     cell_id: str | None = None

@@ -135,7 +135,7 @@ def report_html(
         runs=_every_run(runs),
         manifest=_pairs(_flat(manifest)),
         command=manifest.get("command"),
-        report_command=f"swarmlab report results/{name}",
+        report_command="swarmlab report .",
         study=_study(study),
     )
     return page + "\n"

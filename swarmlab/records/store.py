@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from swarmlab.errors import StoreError, TraceError
+from swarmlab.errors import StoreError, TraceError, first_problem
 from swarmlab.records.atomic import write_text
 from swarmlab.records.record import NS_PER_S, Record, is_plain_name
 from swarmlab.trace.io import read_spans, write_spans
@@ -150,9 +150,7 @@ def read_record(folder: Path) -> Record | None:
     try:
         return Record.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise StoreError(f"{path} unreadable: {where + ': ' if where else ''}{first['msg']}") from error
+        raise StoreError(f"{path} unreadable: {first_problem(error)}") from error
 
 
 def read_records(experiment_dir: Path) -> list[Record]:

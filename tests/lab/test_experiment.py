@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lab_fakes import DATA, cell_of
 
 from swarmlab.agents.levels import LEVELS
+from swarmlab.data import Dataset
 from swarmlab.errors import SpecError, UserError
 from swarmlab.lab import Cell, Spec, default_spec, load_spec, make_cell
 from swarmlab.lab.experiment import expand
@@ -23,8 +24,11 @@ def _write(folder: Path, text: str) -> Path:
     return path
 
 
-def _expand(spec: Spec, **changes: Any) -> list[Cell]:
-    return expand(spec, **{"data": "d", "fingerprint": "f", "code_version": "c", "out": Path("o")} | changes)
+SALES = Dataset("d", "grocery", Path("d.csv"), Path("d.parquet"), "f", 1, ("brand",), ())
+
+
+def _expand(spec: Spec) -> list[Cell]:
+    return expand(spec, SALES, code_version="c", out=Path("o"))
 
 
 def test_the_default_experiment_is_the_four_levels() -> None:
@@ -184,7 +188,7 @@ CHANGES: dict[str, Any] = {
     "faults": ("kpis",),
     "code_version": "other",
 }
-NO_CHANGE = {"out": "elsewhere", "order": 9, "timeout_s": 1.0}
+NO_CHANGE = {"out": "elsewhere", "order": 9, "timeout_s": 1.0, "data_name": "renamed"}
 
 
 @pytest.mark.parametrize("field", list(Cell.model_fields))
@@ -232,3 +236,27 @@ def test_make_cell_names_the_field_that_is_wrong(fields: dict[str, Any], said: s
     with pytest.raises(UserError) as caught:
         make_cell({"data": DATA} | fields)
     assert said in str(caught.value)
+
+
+def test_runs_of_one_comparison_share_a_setting() -> None:
+    """Level, cache state and repeat leave the setting and the work as they are; another seed does not."""
+    cells = _expand(load_spec(None, repeats=2))
+    assert len({cell.setting_id for cell in cells}) == len({cell.work_id for cell in cells}) == 1
+    other = _expand(load_spec(None, seed=1))[0]
+    assert other.setting_id != cells[0].setting_id
+    assert other.work_id != cells[0].work_id
+
+
+def test_a_presets_name_stands_for_its_switches(tmp_path: Path) -> None:
+    """A level with other switches cannot pass for a preset in a table."""
+    path = _write(tmp_path, "levels: [{name: full, base: partial}]")
+    with pytest.raises(SpecError, match="is a preset's name"):
+        load_spec(path)
+
+
+def test_the_command_line_may_name_the_specs_own_levels(tmp_path: Path) -> None:
+    """`--levels` chooses among the levels that the spec defines as well as the presets."""
+    path = _write(tmp_path, "levels: [{name: own, base: partial, cache: []}, blackboard]")
+    spec = load_spec(path, levels=["own", "full"])
+    assert [level.name for level in spec.levels] == ["own", "full"]
+    assert spec.levels[0].cache == ()

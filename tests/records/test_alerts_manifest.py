@@ -46,7 +46,7 @@ def test_a_users_rules_replace_the_shipped_ones(tmp_path):
     [
         (
             "- {name: a, metric: speed, comparison: above, threshold: 1, message: m}",
-            "0.metric: 'speed' is not",
+            "field '0.metric': 'speed' is not",
         ),
         (
             "- {name: a, metric: level, comparison: above, threshold: 1, message: m}",
@@ -54,7 +54,7 @@ def test_a_users_rules_replace_the_shipped_ones(tmp_path):
         ),
         ("- {name: a, metric: load_s, comparison: over, threshold: 1, message: m}", "0.comparison"),
         ("- {name: a, metric: load_s, comparison: above, threshold: x, message: m}", "0.threshold"),
-        ("- {name: a, metric: load_s, comparison: above, message: m}", "0.threshold: Field required"),
+        ("- {name: a, metric: load_s, comparison: above, message: m}", "field '0.threshold': Field required"),
         ("- {name: A B, metric: load_s, comparison: above, threshold: 1, message: m}", "0.name"),
         ("rules: 3", "valid tuple"),
         ("- [", "is not YAML"),

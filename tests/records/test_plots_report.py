@@ -224,3 +224,10 @@ def test_publishing_twice_gives_the_same_files(fake_results):
     publish(folder, load_study())
     assert [file.read_bytes() for file in files] == before
     assert len(files) == 1 + 2 * len(PLOTS)
+
+
+def test_a_notebook_shows_a_plot_as_a_picture(tables):
+    """Without pyplot a figure has to bring its own PNG, and its name must not change with its size."""
+    plot = PLOTS["gantt"](tables, PlotOptions())
+    assert plot._repr_png_().startswith(b"\x89PNG")
+    assert repr(plot) == "<swarmlab plot>"

@@ -256,7 +256,7 @@ def test_a_bad_study_names_the_field(tmp_path):
     """A figure that is not a number is named with its place."""
     path = tmp_path / "study.yaml"
     path.write_text("title: x\ncaveats: []\nruns: [{level: a, status: ok, duration_s: long}]\nsplit_of: a\n")
-    with pytest.raises(SpecError, match=r"study\.yaml: runs\.0\.duration_s"):
+    with pytest.raises(SpecError, match=r"study\.yaml: field 'runs\.0\.duration_s'"):
         load_study(path)
 
 

@@ -240,12 +240,21 @@ def test_runs_come_in_the_order_they_were_made(fake_results):
     assert [record.order for record in records] == list(range(2 * len(LEVELS)))
 
 
-def test_runs_of_other_code_stay_on_disk_but_are_in_no_table(tmp_path):
-    """The manifest names the code; only its runs, and those that cannot be read, are collected."""
+def test_runs_of_another_setting_stay_on_disk_but_are_in_no_table(tmp_path):
+    """The manifest names the setting and its levels' switches; only runs of these are collected."""
     spans = make_spans("full")
-    for code in ("old", "new"):
-        write_run(tmp_path, make_record(spans, run_id=f"run-{code}", level="full", code_version=code), spans)
-    write_manifest(tmp_path, {"code": {"sources": "new"}})
+    for name, setting, level_id in (("old", "s0", "l"), ("edited", "s1", "l0"), ("new", "s1", "l")):
+        record = make_record(spans, run_id=f"run-{name}", level="full", setting_id=setting, level_id=level_id)
+        write_run(tmp_path, record, spans)
+    write_manifest(tmp_path, {"setting_id": "s1", "levels": {"full": "l"}})
     tables = collect(tmp_path)
     assert tables["runs"]["run_id"].tolist() == ["run-new"]
-    assert {record.run_id for record in read_records(tmp_path)} == {"run-old", "run-new"}
+    assert len(read_records(tmp_path)) == 3
+
+
+def test_a_folder_without_runs_is_not_reported(tmp_path):
+    """Tables are never written over by empty ones."""
+    (tmp_path / "runs.csv").write_text("kept")
+    with pytest.raises(StoreError, match="no runs"):
+        collect(tmp_path)
+    assert (tmp_path / "runs.csv").read_text() == "kept"
