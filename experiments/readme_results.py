@@ -70,7 +70,7 @@ def _caption(measured: pd.DataFrame) -> str:
         f"means of {measured['n_pairs'].min():.0f} pairs with t intervals on their logarithms; the step "
         "columns are means. Decisions are one exam, answered at temperature 0: its score is one observation "
         f"a level, not one a run. On the same exam a keyword router scores {first.keyword_accuracy:.2f} and "
-        f"chance {first.chance_accuracy:.2f}. Other processes used {100 * measured.other_cpu_share.max():.1f} "
+        f"chance {first.chance_accuracy:.2f}. Others used {100 * measured.other_cpu_share.max():.1f} "
         "% of the machine or less (medians by level)."
     )
 
