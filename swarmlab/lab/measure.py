@@ -186,8 +186,9 @@ def _record(cell: Cell, bench: Bench, measured: Measured) -> Record:
     run, answer, counts = measured.resources, measured.answer, measured.resources.counts
     ok = measured.error is None
     seconds = measured.wall_ns / 1e9
+    hits = sum(run.cache.hits.values())
     record = Record(
-        **identity(cell),
+        **identity(cell) | {"cache_state": _cache_state(cell, hits)},
         status="ok" if ok else "failed",
         error=measured.error,
         wall_ns=measured.wall_ns,
@@ -203,7 +204,7 @@ def _record(cell: Cell, bench: Bench, measured: Measured) -> Record:
         n_tool_calls=counts.tool_calls,
         n_tool_executions=run.tool_executions,
         n_model_calls=counts.model_calls,
-        cache_hits=sum(run.cache.hits.values()),
+        cache_hits=hits,
         cache_misses=sum(run.cache.misses.values()),
         cost_usd=0.0 if cell.model.startswith("embedded") else None,
         load_s=bench.load_s,
@@ -216,6 +217,11 @@ def _record(cell: Cell, bench: Bench, measured: Measured) -> Record:
         **({} if answer is None else _grades(bench, answer)),
     )
     return with_alerts(record, load_rules())
+
+
+def _cache_state(cell: Cell, hits: int) -> str:
+    """Cold means no hit at all: a run that asked the same thing twice (a model may) was mixed."""
+    return "mixed" if cell.cache_state == "cold" and hits else cell.cache_state
 
 
 def _grades(bench: Bench, answer: Answer) -> dict[str, Any]:

@@ -193,3 +193,10 @@ def test_the_breakdown_of_a_run_on_disk_is_the_records(tmp_path: Path) -> None:
     cell = cell_of(tmp_path)
     record = measure(cell)
     assert trace_bottlenecks(_folder(cell))["wall_s"] == record.duration_s
+
+
+def test_a_cold_run_with_hits_is_called_mixed(tmp_path: Path) -> None:
+    """Under `tool_choice: model` two agents may ask for the same tool; that run was not cold throughout."""
+    record = measure(cell_of(tmp_path, brief={"tool_choice": "model"}))
+    assert record.cache_hits
+    assert record.cache_state == "mixed"
