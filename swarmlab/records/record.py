@@ -53,6 +53,7 @@ class Record(BaseModel):
     total_tokens: Count | None = None
     tokens_source: Literal["provider", "estimate"] | None = None
     tokens_per_s: Annotated[float, Field(ge=0.0)] | None = None
+    """Total tokens (prompt and completion) over the duration; None where no model was called."""
     n_agents: Count | None = None
     n_tool_calls: Count | None = None
     n_tool_executions: Count | None = None
