@@ -216,7 +216,8 @@ def _validate(frame: pd.DataFrame, place: Place) -> None:
         if check == "not_nullable":
             trouble = f"is empty{_others(len(alike))}; fill it in, it is required"
         else:
-            shown = f"{value:%Y-%m-%d}" if isinstance(value, pd.Timestamp) else f"{value}"
+            # Not strftime, which cannot print the years that this check is there to refuse.
+            shown = f"{value}".removesuffix(" 00:00:00")
             what, _, advice = check.partition("; ")
             trouble = f"{shown} {what}{_others(len(alike))}; {advice}"
         raise place.error(int(first["index"]), str(first["column"]), trouble) from None

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from swarmlab.data import fingerprint, open_dataset
@@ -63,6 +63,8 @@ def opened_or_refused(path):
         return None, str(error)
 
 
+# A year before year one, which strftime cannot print.
+@example(cuts=[(76, 0, b"-")])
 @settings(max_examples=40, deadline=None)
 @given(
     cuts=st.lists(
