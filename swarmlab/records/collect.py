@@ -41,6 +41,10 @@ _SPANS = pa.schema(
         ("cached", pa.bool_()),
         ("attempt", pa.int64()),
         ("status", pa.string()),
+        ("key", pa.string()),
+        ("reads", pa.list_(pa.string())),
+        ("tokens", pa.int64()),
+        ("repeated_tokens", pa.int64()),
     ]
 )
 

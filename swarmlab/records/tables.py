@@ -45,6 +45,10 @@ SPAN_COLUMNS = (
     "cached",
     "attempt",
     "status",
+    "key",
+    "reads",
+    "tokens",
+    "repeated_tokens",
 )
 
 _DTYPES = {"integer": "Int64", "number": "float64", "datetime": "datetime64[us, UTC]", "text": "str"}
@@ -89,9 +93,15 @@ def spans_frame(runs: Iterable[StoredRun]) -> pd.DataFrame:
 
 def typed_spans(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the `spans` table with each column's own type, whatever it was read from."""
-    text = dict.fromkeys(("run_id", "span_id", "parent_id", "category", "name", "agent", "status"), "str")
+    text = dict.fromkeys(
+        ("run_id", "span_id", "parent_id", "category", "name", "agent", "status", "key"), "str"
+    )
     numbers = {"start_ns": "int64", "end_ns": "int64", "attempt": "int64", "cached": "bool"}
-    return frame.assign(links=frame["links"].map(tuple)).astype({**text, **numbers})
+    counts = {"tokens": "Int64", "repeated_tokens": "Int64"}
+    # A missing list comes back from Parquet as None or, in a table of before it was recorded, as NaN.
+    reads = [None if value is None or isinstance(value, float) else tuple(value) for value in frame["reads"]]
+    lists = {"links": frame["links"].map(tuple), "reads": pd.Series(reads, frame.index, dtype="object")}
+    return frame.assign(**lists).astype({**text, **numbers, **counts})
 
 
 def spans_of(spans: pd.DataFrame, run_id: str) -> list[Span]:
@@ -216,10 +226,9 @@ def _time_by_category(spans: Sequence[Span]) -> dict[str, dict[str, Any]]:
 
 def _span(row: Mapping[Any, Any]) -> Span:
     values = {str(name): value for name, value in row.items()}
-    missing_to_none = {
-        name: None if pd.isna(values[name]) else values[name] for name in ("parent_id", "agent")
-    }
-    return Span(**{**values, **missing_to_none, "links": tuple(values["links"])})
+    optional = ("parent_id", "agent", "key", "tokens", "repeated_tokens")
+    missing_to_none = {name: None if pd.isna(values[name]) else values[name] for name in optional}
+    return Span(**{**values, **missing_to_none})
 
 
 # A table made from others: a function from tables to a frame, and one line here.

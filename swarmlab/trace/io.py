@@ -23,7 +23,7 @@ def read_spans(path: str | Path) -> list[Span]:
     path
         A run's folder (its `spans.jsonl` is read), a `.jsonl` file with one span a line, or a JSON file that
         is a list of spans or an object with such a list under `spans`. Fields other than a span's own
-        (`run_id`, say) are ignored; `links`, `agent`, `cached`, `attempt` and `status` may be absent.
+        (`run_id`, say) are ignored; all but ids, category, name and times may be absent.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def _span(entry: Any, where: str) -> Span:
     return Span(
         span_id=_text(entry, "span_id", where),
         parent_id=_text_or_none(entry, "parent_id", where),
-        links=_links(entry.get("links", []), where),
+        links=_ids(entry.get("links", []), "links", where),
         category=_text(entry, "category", where),
         name=_text(entry, "name", where),
         agent=_text_or_none(entry, "agent", where),
@@ -129,6 +129,10 @@ def _span(entry: Any, where: str) -> Span:
         cached=_boolean(entry.get("cached", False), where),
         attempt=_integer(entry.get("attempt", 1), "attempt", where),
         status=_text(entry, "status", where) if "status" in entry else "ok",
+        key=_text_or_none(entry, "key", where),
+        reads=None if entry.get("reads") is None else _ids(entry["reads"], "reads", where),
+        tokens=_count_or_none(entry, "tokens", where),
+        repeated_tokens=_count_or_none(entry, "repeated_tokens", where),
     )
 
 
@@ -158,9 +162,18 @@ def _boolean(value: Any, where: str) -> bool:
     return value
 
 
-def _links(value: Any, where: str) -> tuple[str, ...]:
+def _count_or_none(entry: dict[str, Any], field: str, where: str) -> int | None:
+    if entry.get(field) is None:
+        return None
+    value = _integer(entry[field], field, where)
+    if value < 0:
+        raise TraceError(f"{where}: {field!r} must not be negative, found {value}")
+    return value
+
+
+def _ids(value: Any, field: str, where: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(link, str) for link in value):
-        raise TraceError(f"{where}: 'links' must be a list of span ids, found {_shown(value)}")
+        raise TraceError(f"{where}: {field!r} must be a list of span ids, found {_shown(value)}")
     return tuple(value)
 
 

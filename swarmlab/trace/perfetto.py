@@ -20,8 +20,8 @@ _RUN_LANE = "run"
 def write_perfetto(path: str | Path, spans: Sequence[Span]) -> None:
     """Write `spans` as a JSON trace: one lane an agent, further lanes where its spans run side by side.
 
-    Times are microseconds since the root's start; a span's id, links, attempt, status and whether it was
-    cached are its arguments.
+    Times are microseconds since the root's start; a span's id, links, attempt, status, tokens and whether it
+    was cached are its arguments.
 
     Raises
     ------
@@ -59,6 +59,7 @@ def _complete(span: Span, lane: int, origin_ns: int) -> dict[str, Any]:
             "cached": span.cached,
             "attempt": span.attempt,
             "status": span.status,
+            "tokens": span.tokens,
         },
     }
 

@@ -43,6 +43,8 @@ class Tracer:
         links: Iterable[str] = (),
         cached: bool = False,
         attempt: int = 1,
+        key: str | None = None,
+        reads: Iterable[str] | None = None,
     ) -> "OpenSpan":
         """A span as a context manager: it starts on entry and is recorded on exit.
 
@@ -59,7 +61,7 @@ class Tracer:
             Whose work it is; the parent's agent when None.
         links
             Ids of the spans that this one waited for.
-        cached, attempt
+        cached, attempt, key, reads
             As in `Span`.
 
         Raises
@@ -72,6 +74,8 @@ class Tracer:
         opened.links.extend(links)
         opened.cached = cached
         opened.attempt = attempt
+        opened.key = key
+        opened.reads = None if reads is None else tuple(reads)
         return opened
 
     def add(
@@ -85,6 +89,8 @@ class Tracer:
         agent: str | None = None,
         links: Iterable[str] = (),
         cached: bool = False,
+        tokens: int | None = None,
+        repeated_tokens: int | None = None,
     ) -> str:
         """Record a span whose times are known (an engine's own queue, prefill or decode); returns its id.
 
@@ -96,6 +102,8 @@ class Tracer:
             The parent; the current span when None.
         category, name, agent, links, cached
             As in `span`.
+        tokens, repeated_tokens
+            As in `Span`.
 
         Raises
         ------
@@ -113,7 +121,19 @@ class Tracer:
                 agent = self._agents.get(parent_id)
             self._agents[span_id] = agent
             self._finished.append(
-                Span(span_id, parent_id, tuple(links), category, name, agent, start_ns, end_ns, cached)
+                Span(
+                    span_id,
+                    parent_id,
+                    tuple(links),
+                    category,
+                    name,
+                    agent,
+                    start_ns,
+                    end_ns,
+                    cached,
+                    tokens=tokens,
+                    repeated_tokens=repeated_tokens,
+                )
             )
         return span_id
 
@@ -156,6 +176,8 @@ class Tracer:
             opened.cached,
             opened.attempt,
             opened.status,
+            opened.key,
+            opened.reads,
         )
         with self._lock:
             self._finished.append(span)
@@ -173,7 +195,7 @@ class OpenSpan:
     ----------
     span_id
         Known from entry on; empty before.
-    cached, status
+    cached, status, key, reads
         May be set while the span runs.
     """
 
@@ -184,9 +206,11 @@ class OpenSpan:
         "attempt",
         "cached",
         "category",
+        "key",
         "links",
         "name",
         "parent_id",
+        "reads",
         "span_id",
         "start_ns",
         "status",
@@ -205,6 +229,8 @@ class OpenSpan:
         self.cached = False
         self.attempt = 1
         self.status = "ok"
+        self.key: str | None = None
+        self.reads: tuple[str, ...] | None = None
 
     def link(self, span_id: str) -> None:
         """Note that this span waited for the span `span_id`."""
