@@ -58,9 +58,11 @@ def plan(spec_path: str | Path | None = None, *, out: str | Path = "results", **
     """
     spec = load_spec(default_spec() if spec_path is None else Path(spec_path), **overrides)
     dataset = open_dataset(spec.data)
-    check_scope(spec.brief.scope, entities(dataset, Scope()))
-    if not entities(dataset, spec.brief.scope)["categories"]:
-        raise SpecError("the brief's focus leaves no rows: its categories are not sold in its regions")
+    sold = entities(dataset, Scope())
+    for brief in spec.briefs or (spec.brief,):
+        check_scope(brief.scope, sold)
+        if not entities(dataset, brief.scope)["categories"]:
+            raise SpecError("the brief's focus leaves no rows: its categories are not sold in its regions")
     model = check_model(spec.model, clock=WallClock(), base_url=spec.base_url)
     spec = spec.model_copy(update={"model": model})
     folder = Path(out).expanduser().resolve() / spec.name

@@ -36,6 +36,10 @@ class Spec(BaseModel):
     model: str = "embedded"
     base_url: str | None = None
     brief: Annotated[Brief, BeforeValidator(load_brief)] = Brief()
+    briefs: tuple[Annotated[Brief, BeforeValidator(load_brief)], ...] = ()
+    """Briefs that the repeats take in turn, instead of `brief`: answers are judged on more than one."""
+    exams: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Exams that the repeats take in turn, each drawn from a seed of its own: `seed`, `seed` + 1, …"""
     cache: Literal["cold", "warm", "both"] = "both"
     repeats: Annotated[int, Field(ge=1, le=1000)] = 1
     seed: Seed = 0
@@ -43,6 +47,17 @@ class Spec(BaseModel):
     timeout_s: Seconds = 1800.0
     faults: tuple[str, ...] = ()
     """Tools that are made to fail, to see that failures are reported."""
+
+    def work(self, repeat: int) -> tuple[Brief, int]:
+        """Brief and seed of a repeat: every brief with the first exam, then with the second, and so on."""
+        briefs = self.briefs or (self.brief,)
+        return briefs[repeat % len(briefs)], self.seed + repeat // len(briefs) % self.exams
+
+    @property
+    def works_id(self) -> str:
+        """Hash of all the briefs and seeds that the repeats go through."""
+        briefs = [brief.model_dump(mode="json") for brief in self.briefs or (self.brief,)]
+        return content_key({"briefs": briefs, "exams": self.exams, "seed": self.seed})[:16]
 
 
 class Cell(BaseModel):
@@ -62,6 +77,8 @@ class Cell(BaseModel):
     repeat: Annotated[int, Field(ge=0)]
     order: Annotated[int, Field(ge=0)]
     seed: Seed
+    works_id: str = ""
+    """The experiment's briefs and seeds, of which this cell has one each; empty for a cell made by hand."""
     workers: Workers
     timeout_s: Seconds
     faults: tuple[str, ...] = ()
@@ -72,12 +89,16 @@ class Cell(BaseModel):
     @property
     def cell_id(self) -> str:
         """Hash of every field that can change the result; not of where or when it is run."""
-        return self._hash()
+        return self._hash("works_id")
 
     @property
     def setting_id(self) -> str:
-        """Hash of all that runs of one comparison share: everything but level, cache state and repeat."""
-        return self._hash("level", "cache_state", "repeat")[:16]
+        """Hash of all that runs of one comparison share: everything but level, cache state and repeat.
+
+        Briefs and seeds count as the experiment's whole list of them, not as this repeat's.
+        """
+        of_repeat = ("brief", "seed") if self.works_id else ("works_id",)
+        return self._hash("level", "cache_state", "repeat", *of_repeat)[:16]
 
     @property
     def work_id(self) -> str:
@@ -96,7 +117,7 @@ class Cell(BaseModel):
     @property
     def cache_folder(self) -> Path:
         """Cache of this level in this repeat: filled by the cold run, used by the warm one."""
-        return Path(self.out) / ".cache" / self._hash("cache_state")[:16]
+        return Path(self.out) / ".cache" / self._hash("cache_state", "works_id")[:16]
 
     def _hash(self, *leave_out: str) -> str:
         # Where, when and under which name a run is made changes nothing in it.
@@ -121,9 +142,12 @@ def load_spec(path: Path | None, **overrides: Any) -> Spec:
     """
     place = f"experiment {path}" if path else "experiment"
     fields = _read(path) if path else {}
-    if isinstance(fields.get("brief"), str) and path is not None:
+    if path is not None:
         # A brief named in a spec lies beside it, wherever the command is run from.
-        fields["brief"] = str(path.parent / fields["brief"])
+        if isinstance(fields.get("brief"), str):
+            fields["brief"] = str(path.parent / fields["brief"])
+        if isinstance(fields.get("briefs"), list):
+            fields["briefs"] = [str(path.parent / b) if isinstance(b, str) else b for b in fields["briefs"]]
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         if "levels" in fields:
@@ -136,6 +160,8 @@ def load_spec(path: Path | None, **overrides: Any) -> Spec:
                 own[level] if isinstance(level, str) and level in own else make_level(level)
                 for level in chosen
             )
+        if "brief" in given:
+            fields.pop("briefs", None)
         fields |= given
         spec = Spec.model_validate(fields)
         _check_names(spec)
@@ -159,12 +185,13 @@ def expand(spec: Spec, dataset: Dataset, *, code_version: str, out: Path) -> lis
     for repeat in range(spec.repeats):
         block = [(level, state) for level in spec.levels for state in states]
         draw.shuffle(block)
+        brief, seed = spec.work(repeat)
         for level, state in _cold_before_warm(block):
             cells.append(
                 Cell(
                     experiment=spec.name,
                     level=level,
-                    brief=spec.brief,
+                    brief=brief,
                     data=data,
                     data_name=dataset.name,
                     data_fingerprint=dataset.fingerprint,
@@ -173,7 +200,8 @@ def expand(spec: Spec, dataset: Dataset, *, code_version: str, out: Path) -> lis
                     cache_state=state,
                     repeat=repeat,
                     order=len(cells),
-                    seed=spec.seed,
+                    seed=seed,
+                    works_id=spec.works_id,
                     workers=spec.workers,
                     timeout_s=spec.timeout_s,
                     faults=spec.faults,
@@ -205,6 +233,8 @@ def _check_names(spec: Spec) -> None:
     if repeated:
         raise SpecError(f"level {repeated[0]!r} is listed twice; give each level a name of its own")
     check_faults(spec.faults)
+    if spec.briefs and spec.brief != Brief():
+        raise SpecError("'brief' and 'briefs' are both given; put the one brief into the list")
 
 
 def check_faults(faults: Sequence[str]) -> None:

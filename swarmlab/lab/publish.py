@@ -47,7 +47,7 @@ def write_plan(folder: Path, spec: Spec, dataset: Dataset, cells: Sequence[Cell]
             "notes": list(dataset.notes),
         },
         "clock": "wall",
-        "seeds": {"order": spec.seed, "model": spec.seed, "exam": spec.seed},
+        "seeds": {"order": spec.seed, "model": "the exam's", "exam": sorted({cell.seed for cell in cells})},
         "order": [f"{cell.level.name}/{cell.run_id}" for cell in cells],
         "machine": environment(_packages()),
     }

@@ -188,7 +188,7 @@ CHANGES: dict[str, Any] = {
     "faults": ("kpis",),
     "code_version": "other",
 }
-NO_CHANGE = {"out": "elsewhere", "order": 9, "timeout_s": 1.0, "data_name": "renamed"}
+NO_CHANGE = {"out": "elsewhere", "order": 9, "timeout_s": 1.0, "data_name": "renamed", "works_id": "other"}
 
 
 @pytest.mark.parametrize("field", list(Cell.model_fields))
@@ -198,6 +198,25 @@ def test_a_cells_id_is_that_of_what_can_change_its_result(field: str) -> None:
     changed = cell.model_copy(update={field: (CHANGES | NO_CHANGE)[field]})
     assert changed != cell
     assert (changed.cell_id == cell.cell_id) == (field in NO_CHANGE)
+
+
+def test_repeats_go_through_briefs_and_exams_in_turn() -> None:
+    """Every brief with the first exam, then with the second; all of one setting, each a work of its own."""
+    briefs = [{"budget": 5000}, {"budget": 7000}]
+    cells = _expand(load_spec(None, levels=["full"], cache="cold", briefs=briefs, exams=2, seed=7, repeats=5))
+    works = [(cell.brief.budget, cell.seed) for cell in cells]
+    assert works == [(5000, 7), (7000, 7), (5000, 8), (7000, 8), (5000, 7)]
+    assert [len({getattr(cell, of) for cell in cells}) for of in ("setting_id", "work_id", "cell_id")] == [
+        1,
+        4,
+        5,
+    ]
+
+
+def test_one_brief_and_a_list_of_briefs_exclude_each_other() -> None:
+    """Which of the two was meant is not guessed; the command line's brief replaces the list."""
+    with pytest.raises(SpecError, match="'brief' and 'briefs' are both given"):
+        load_spec(None, brief={"budget": 1}, briefs=[{"budget": 2}])
 
 
 def test_cold_and_warm_of_a_level_share_a_cache_and_nobody_else_does() -> None:
