@@ -1,7 +1,8 @@
 """One model call: asked under a schema, timed by the engine's own figures, stored as a completion."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -9,9 +10,20 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from swarmlab.agents.resources import Resources
 from swarmlab.errors import ModelError
-from swarmlab.models.counts import token_counts
+from swarmlab.models.counts import TokenCounts, token_counts
 from swarmlab.tools.cache import content_key
 from swarmlab.trace.tracer import OpenSpan
+
+QUEUE_TOLERANCE_NS = 1_000_000
+"""How much later than its end, as the engine times it, a call may free the engine for the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the model answered, and the span of the call."""
+
+    content: dict[str, Any]
+    span_id: str
 
 
 async def ask(
@@ -21,8 +33,9 @@ async def ask(
     schema: dict[str, Any],
     *,
     links: tuple[str, ...] = (),
+    reads: tuple[str, ...] = (),
     writes: bool = False,
-) -> dict[str, Any]:
+) -> Reply:
     """Ask the run's model for one JSON object that fits `schema`.
 
     Parameters
@@ -33,6 +46,8 @@ async def ask(
         The system's and the user's message.
     links
         Ids of the spans that this call waited for.
+    reads
+        Ids of the spans whose output is in the prompt.
     writes
         The answer holds prose: ask the model as it is set for writing.
 
@@ -53,15 +68,15 @@ async def ask(
             "code": run.code_version,
         }
     )
-    with run.tracer.span("framework", f"model call: {purpose}", links=links) as span:
+    with run.tracer.span("framework", f"model call: {purpose}", links=links, key=key, reads=reads) as span:
         stored = run.cache.get("completions", key)
         if stored is not None:
             span.cached = True
-            return dict(stored)
+            return Reply(dict(stored), span.span_id)
         chat = run.model.writer if writes else run.model.chat
         answer = await _complete(run, chat, messages, schema, span)
     run.cache.put("completions", key, answer)
-    return answer
+    return Reply(answer, span.span_id)
 
 
 async def _complete(
@@ -86,8 +101,11 @@ async def _complete(
     if not isinstance(result, dict):
         raise ModelError(f"expected raw and parsed output, got {type(result).__name__}")
     raw = result["raw"]
-    _record_phases(run, raw, start_ns, end_ns, span)
-    _count(run, messages, raw)
+    counted = _count(run, messages, raw)
+    prompt = prompt_text(messages)
+    again = round(counted.prompt * run.prompts.add(prompt) / len(prompt)) - counted.cached
+    timings = raw.response_metadata.get("timings")
+    _record_phases(run, span, (start_ns, end_ns), timings, counted, max(again, 0))
     if result["parsing_error"] is not None or not isinstance(result["parsed"], dict):
         reason = result["parsing_error"] or f"parsed to {type(result['parsed']).__name__}"
         raise ModelError(f"{run.model.id} gave no usable answer to {span.name!r}: {reason}")
@@ -100,29 +118,74 @@ async def _complete(
     return answer
 
 
-def _record_phases(run: Resources, raw: AIMessage, start_ns: int, end_ns: int, span: OpenSpan) -> None:
-    """Lay queue, prefill and decode out from the call's start; what is left is overhead."""
-    timings = raw.response_metadata.get("timings")
+def prompt_text(messages: Sequence[BaseMessage]) -> str:
+    """The prompt as one text, for comparing how prompts begin."""
+    return "\0".join(f"{message.type}\0{message.text}" for message in messages)
+
+
+def _record_phases(
+    run: Resources,
+    span: OpenSpan,
+    times_ns: tuple[int, int],
+    timings: Mapping[str, Any] | None,
+    counted: TokenCounts,
+    repeated: int,
+) -> None:
+    """Lay queue, prefill and decode out from the call's start; what is left is overhead.
+
+    Parameters
+    ----------
+    times_ns
+        Start and end of the call.
+    timings
+        The engine's own, None where the provider tells no phases.
+    repeated
+        Tokens that were prefilled again.
+    """
+    at_ns, end_ns = times_ns
+    is_exact = counted.source == "provider"
     if timings is None:
-        # The provider tells no phases: the whole call counts as decode, and its name says so.
-        run.tracer.add("model_decode", "call (phases unknown)", start_ns, end_ns, parent_id=span.span_id)
+        # The whole call counts as decode, and its name says so.
+        name, decoded = "call (phases unknown)", counted.completion if is_exact else None
+        run.tracer.add("model_decode", name, at_ns, end_ns, parent_id=span.span_id, tokens=decoded)
         return
-    at_ns = start_ns
-    for category, field in (
-        ("model_queue", "queue_ns"),
-        ("model_prefill", "prefill_ns"),
-        ("model_decode", "decode_ns"),
+    began_ns = at_ns + int(timings["queue_ns"])
+    # The engine serves one call at a time: this one began when another's last token was out.
+    waited_for = held_by(run, at_ns, began_ns)
+    prefilled = counted.prompt - counted.cached
+    last = span.span_id
+    for category, field, tokens, repeats, links in (
+        ("model_queue", "queue_ns", None, None, ()),
+        ("model_prefill", "prefill_ns", prefilled, min(repeated, prefilled), waited_for),
+        ("model_decode", "decode_ns", counted.completion, None, ()),
     ):
         until_ns = min(at_ns + int(timings[field]), end_ns)
         if until_ns > at_ns:
-            run.tracer.add(category, category.removeprefix("model_"), at_ns, until_ns, parent_id=span.span_id)
+            last = run.tracer.add(
+                category,
+                category.removeprefix("model_"),
+                at_ns,
+                until_ns,
+                parent_id=span.span_id,
+                links=links,
+                tokens=tokens if is_exact else None,
+                repeated_tokens=repeats if is_exact else None,
+            )
         at_ns = until_ns
+    run.answered.append((at_ns, last))
 
 
-def _count(run: Resources, prompt: Sequence[BaseMessage], raw: AIMessage) -> None:
+def held_by(run: Resources, queued_ns: int, began_ns: int) -> tuple[str, ...]:
+    """The last phase of the call that held the engine until this one began, if one did."""
+    held = [answered for answered in run.answered if queued_ns < answered[0] <= began_ns + QUEUE_TOLERANCE_NS]
+    return (max(held)[1],) if held else ()
+
+
+def _count(run: Resources, prompt: Sequence[BaseMessage], raw: AIMessage) -> TokenCounts:
     counted = token_counts(prompt, raw)
     run.counts.model_calls += 1
     run.counts.prompt_tokens += counted.prompt
     run.counts.completion_tokens += counted.completion
     if counted.source == "estimate":
         run.counts.tokens_source = "estimate"
+    return counted

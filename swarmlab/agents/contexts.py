@@ -8,8 +8,8 @@
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from swarmlab.agents.calls import ask
@@ -30,6 +30,15 @@ class View:
 
     text: str
     lines: tuple[str, ...]
+    said_by: Mapping[str, str] = field(default_factory=dict)
+    """Span that a line came out of, by line, where it came out of one."""
+    summaries: tuple[str, ...] = ()
+    """Spans of the model calls that wrote the view's summaries."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Ids of the spans whose output is in `text`."""
+        return tuple(dict.fromkeys((*self.said_by.values(), *self.summaries)))
 
 
 EMPTY = View("", ())
@@ -53,6 +62,7 @@ class Board:
                 "lines": [line for answer in contribution.answers for line in answer.text.splitlines()],
                 "finding": contribution.finding,
                 "recommendation": contribution.recommendation,
+                "said_by": dict(said_by(contribution)),
             }
         )
 
@@ -83,23 +93,44 @@ async def build_view(
 def transcript_view(said: Sequence[Contribution]) -> View:
     """Everything said so far: every tool's text, every finding and recommendation."""
     lines: list[str] = []
+    sources: dict[str, str] = {}
     for contribution in said:
         lines.append(f"The {contribution.title} reports:")
         for answer in contribution.answers:
             lines.extend(answer.text.splitlines())
         lines.extend(text for text in (contribution.finding, contribution.recommendation) if text)
-    return View("\n".join(lines), tuple(lines))
+        sources |= said_by(contribution)
+    return View("\n".join(lines), tuple(lines), sources)
 
 
 def lightweight_view(dependencies: Sequence[Contribution]) -> View:
     """Of each dependency: one key metric a tool, the facts it cited, and its top recommendations."""
     lines: list[str] = []
+    sources: dict[str, str] = {}
     for contribution in dependencies:
+        kept: list[str] = []
         for answer in contribution.answers:
-            lines.extend(fact_line(fact) for fact in key_metrics(answer.facts, contribution.cites))
+            kept.extend(fact_line(fact) for fact in key_metrics(answer.facts, contribution.cites))
         advice = [f.text for f in contribution.facts if f.id.startswith("recommendations.recommendation")]
-        lines.extend([t for t in (contribution.recommendation, *advice) if t][:TOP_RECOMMENDATIONS])
-    return View("\n".join(lines), tuple(lines))
+        kept.extend([t for t in (contribution.recommendation, *advice) if t][:TOP_RECOMMENDATIONS])
+        said = said_by(contribution)
+        sources |= {line: said[line] for line in kept if line in said}
+        lines.extend(kept)
+    return View("\n".join(lines), tuple(lines), sources)
+
+
+def said_by(contribution: Contribution) -> dict[str, str]:
+    """The span that each line of a contribution came out of: of its tools' texts and facts, and its words."""
+    found: dict[str, str] = {}
+    for answer in contribution.answers:
+        span_id = contribution.tool_spans.get(answer.tool)
+        if span_id is not None:
+            facts = (line for fact in answer.facts for line in (fact_line(fact), fact.text))
+            found |= dict.fromkeys((*facts, *answer.text.splitlines()), span_id)
+    if contribution.draft_span is not None:
+        words_of = (contribution.finding, contribution.recommendation)
+        found |= dict.fromkeys((text for text in words_of if text), contribution.draft_span)
+    return found
 
 
 def key_metrics(facts: Sequence[Fact], cites: Sequence[str]) -> list[Fact]:
@@ -115,6 +146,8 @@ async def _blackboard_view(run: Resources, agent: Agent, authors: Sequence[str],
     """
     parts: list[str] = []
     kept: list[str] = []
+    sources: dict[str, str] = {}
+    summaries: list[str] = []
     entries = board.read()
     for name in authors:
         entry = entries[name]
@@ -122,10 +155,14 @@ async def _blackboard_view(run: Resources, agent: Agent, authors: Sequence[str],
         if not lines:
             continue
         prompt = (system_prompt(agent), summary_prompt(agent, str(entry["title"]), lines))
-        answer = await ask(run, f"summarise {name}", prompt, SUMMARY_SCHEMA, writes=True)
-        parts.extend([f"The {entry['title']} reports: {answer['summary']}", *lines])
+        said = {line: entry["said_by"][line] for line in lines if line in entry["said_by"]}
+        reads = tuple(dict.fromkeys(said.values()))
+        reply = await ask(run, f"summarise {name}", prompt, SUMMARY_SCHEMA, reads=reads, writes=True)
+        parts.extend([f"The {entry['title']} reports: {reply.content['summary']}", *lines])
         kept.extend(lines)
-    return View("\n".join(parts), tuple(kept))
+        sources |= said
+        summaries.append(reply.span_id)
+    return View("\n".join(parts), tuple(kept), sources, tuple(summaries))
 
 
 def filter_entry(entry: dict[str, Any], agent: Agent, *, depended_on: bool) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from swarmlab.agents.brief import Brief
 from swarmlab.agents.levels import Level
+from swarmlab.agents.prefixes import Prompts
 from swarmlab.agents.questions import Question
 from swarmlab.data import Dataset
 from swarmlab.models import LoadedModel
@@ -45,6 +46,9 @@ class Resources:
     workers: int
     faults: frozenset[str] = frozenset()
     counts: Counts = field(default_factory=Counts)
+    prompts: Prompts = field(default_factory=Prompts)
+    answered: list[tuple[int, str]] = field(default_factory=list)
+    """End (ns) and last phase's span of each model call so far: what a queued call waited for."""
 
     @property
     def tool_executions(self) -> int:
@@ -65,6 +69,16 @@ class Contribution:
     recommendation: str
     cites: tuple[str, ...]
     choices: Mapping[str, str]
+    tool_spans: Mapping[str, str] = field(default_factory=dict)
+    """Span of each tool call that gave an answer, by tool."""
+    draft_span: str | None = None
+    decision_spans: tuple[str, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Ids of the spans whose output is in this contribution."""
+        drafts = () if self.draft_span is None else (self.draft_span,)
+        return (*self.tool_spans.values(), *drafts, *self.decision_spans)
 
     @property
     def facts(self) -> tuple[Fact, ...]:

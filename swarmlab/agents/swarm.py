@@ -33,7 +33,8 @@ async def run_swarm(run: Resources) -> Answer:
                 run.counts.tool_calls += len({fact.tool for fact in answer.facts})
                 return answer
         said = await _discuss(run)
-        with run.tracer.span("result", "report", links=tuple(c.span_id for c in said)):
+        outputs = [span_id for c in said for span_id in c.outputs]
+        with run.tracer.span("result", "report", links=[c.span_id for c in said], reads=outputs):
             answer = assemble(said)
             answer = replace(answer, report=write_report(answer, run.brief, run.dataset, run.questions))
         if not answer.errors:

@@ -1,11 +1,10 @@
 """One agent's turn: view, tool requests, draft, decisions. Every step is a span under the agent's own."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
 
-from swarmlab.agents.calls import ask
+from swarmlab.agents.calls import Reply, ask
 from swarmlab.agents.contexts import Board, View, build_view, words
 from swarmlab.agents.prompts import (
     DECIDE_SYSTEM,
@@ -24,7 +23,7 @@ from swarmlab.agents.rosters import Agent
 from swarmlab.errors import ModelError, ToolError
 from swarmlab.tools import TOOLS, Fact, ToolAnswer, run_tool
 from swarmlab.tools.cache import content_key
-from swarmlab.tools.executor import Outcome, run_calls
+from swarmlab.tools.executor import run_calls
 
 EVIDENCE_LINES = 2
 """Facts put beside a decision question: those of the agent's knowledge that share most words with it."""
@@ -45,20 +44,23 @@ async def take_turn(
     with run.tracer.span("coordination", agent.name, agent=agent.name, links=links_of(said)) as span:
         view = await build_view(run, agent, said, board, links_of(said))
         requests = await _tool_requests(run, agent)
-        outcomes, tool_links = await _use_tools(run, agent, requests)
-        answers = tuple(o.value for o in outcomes if o.value is not None)
-        draft = await _draft(run, agent, view, answers, tool_links)
-        choices = {q.id: await _decide(run, q, known_lines(view, answers)) for q in questions}
+        used = await _use_tools(run, agent, requests)
+        draft = await _draft(run, agent, view, used)
+        decisions = {q.id: await _decide(run, q, known_lines(view, used)) for q in questions}
+        words = draft.content if draft is not None else {}
         contribution = Contribution(
             agent=agent.name,
             title=agent.title,
             span_id=span.span_id,
-            answers=answers,
-            errors=tuple(str(o.error) for o in outcomes if o.error is not None),
-            finding=str(draft.get("finding", "")),
-            recommendation=str(draft.get("recommendation", "")),
-            cites=tuple(dict.fromkeys(draft.get("cites", ()))),
-            choices=choices,
+            answers=used.answers,
+            errors=used.errors,
+            finding=str(words.get("finding", "")),
+            recommendation=str(words.get("recommendation", "")),
+            cites=tuple(dict.fromkeys(words.get("cites", ()))),
+            choices={question_id: str(reply.content["answer"]) for question_id, reply in decisions.items()},
+            tool_spans=used.spans,
+            draft_span=draft.span_id if draft is not None else None,
+            decision_spans=tuple(reply.span_id for reply in decisions.values()),
         )
         if run.level.context == "blackboard":
             with run.tracer.span("context", "blackboard: write back"):
@@ -71,35 +73,50 @@ async def _tool_requests(run: Resources, agent: Agent) -> tuple[str, ...]:
     if run.brief.tool_choice == "planned" or not planned:
         return planned
     described = [f"- {tool.name}: {tool.description}" for tool in TOOLS.values()]
-    answer = await ask(
+    reply = await ask(
         run,
         "choose tools",
         (system_prompt(agent), choose_tools_prompt(run.brief, described)),
         choose_tools_schema(list(TOOLS), len(planned)),
     )
-    unknown = [name for name in answer["tools"] if name not in TOOLS]
+    chosen = reply.content["tools"]
+    unknown = [name for name in chosen if name not in TOOLS]
     if unknown:
         raise ModelError(f"{run.model.id} chose a tool that does not exist: {unknown[0]!r}")
     # Capped here too: a provider may not enforce the schema.
-    return tuple(dict.fromkeys(answer["tools"]))[: len(planned)]
+    return tuple(dict.fromkeys(chosen))[: len(planned)]
 
 
-async def _use_tools(
-    run: Resources, agent: Agent, requests: Sequence[str]
-) -> tuple[list[Outcome[ToolAnswer]], tuple[str, ...]]:
-    """Run the agent's tool requests; returns their outcomes and the spans to wait for."""
+@dataclass(frozen=True)
+class Used:
+    """What an agent's tool requests came to."""
+
+    answers: tuple[ToolAnswer, ...]
+    errors: tuple[str, ...]
+    links: tuple[str, ...]
+    """Spans of all requests, those that failed too."""
+    spans: Mapping[str, str]
+    """Span of each answer, by tool."""
+
+
+async def _use_tools(run: Resources, agent: Agent, requests: Sequence[str]) -> Used:
+    """Run the agent's tool requests."""
     run.counts.tool_calls += len(requests)
-    span_ids: list[str] = []
-    previous = span_ids if run.level.tool_schedule == "sequential" else []
-    calls: list[Callable[[], ToolAnswer]] = [
-        partial(_call_tool, run, agent, name, span_ids, previous) for name in requests
-    ]
+    spans: dict[str, str] = {}
+    last_in_slot: dict[int, str] = {}
+    calls = [partial(_call_tool, run, agent, name, spans, last_in_slot) for name in requests]
     outcomes = await run_calls(calls, schedule=run.level.tool_schedule, workers=run.workers)
-    return outcomes, tuple(span_ids)
+    answers = tuple(o.value for o in outcomes if o.value is not None)
+    return Used(
+        answers=answers,
+        errors=tuple(str(o.error) for o in outcomes if o.error is not None),
+        links=tuple(spans.values()),
+        spans={answer.tool: spans[answer.tool] for answer in answers},
+    )
 
 
 def _call_tool(
-    run: Resources, agent: Agent, name: str, span_ids: list[str], previous: Sequence[str]
+    run: Resources, agent: Agent, name: str, spans: dict[str, str], last_in_slot: dict[int, str], slot: int
 ) -> ToolAnswer:
     key = content_key(
         {
@@ -110,8 +127,10 @@ def _call_tool(
             "code": run.code_version,
         }
     )
-    with run.tracer.span("tool", name, agent=agent.name, links=previous[-1:]) as span:
-        span_ids.append(span.span_id)
+    # A call waits for the one that held its slot; of others it needs nothing but the data.
+    links = (last_in_slot[slot],) if slot in last_in_slot else ()
+    with run.tracer.span("tool", name, agent=agent.name, links=links, key=key, reads=()) as span:
+        spans[name] = last_in_slot[slot] = span.span_id
         if name in run.faults:
             raise ToolError(name, "fault switched on for this run")
         stored = run.cache.get("tools", key)
@@ -123,28 +142,32 @@ def _call_tool(
         return answer
 
 
-async def _draft(
-    run: Resources, agent: Agent, view: View, answers: Sequence[ToolAnswer], links: tuple[str, ...]
-) -> dict[str, Any]:
-    citable = [fact.id for answer in answers for fact in answer.facts if fact.headline]
+async def _draft(run: Resources, agent: Agent, view: View, used: Used) -> Reply | None:
+    citable = [fact.id for answer in used.answers for fact in answer.facts if fact.headline]
     if not citable:
         # Every tool of this agent failed; there is nothing to write about, and the run is failed anyway.
-        return {}
-    prompt = (system_prompt(agent), draft_prompt(run.brief, view.text, [answer.text for answer in answers]))
+        return None
+    texts = [answer.text for answer in used.answers]
+    prompt = (system_prompt(agent), draft_prompt(run.brief, view.text, texts))
     schema = draft_schema(run.level.output, citable)
-    return await ask(run, "draft", prompt, schema, links=links, writes=True)
+    reads = (*used.spans.values(), *view.sources)
+    return await ask(run, "draft", prompt, schema, links=used.links, reads=reads, writes=True)
 
 
-async def _decide(run: Resources, question: Question, lines: Sequence[str]) -> str:
-    prompt = (DECIDE_SYSTEM, decide_prompt(question.text, evidence(question.text, lines)))
-    answer = await ask(run, f"decide {question.id}", prompt, decide_schema(question.options))
-    return str(answer["answer"])
+async def _decide(run: Resources, question: Question, known: Mapping[str, str | None]) -> Reply:
+    lines = evidence(question.text, list(known))
+    prompt = (DECIDE_SYSTEM, decide_prompt(question.text, lines))
+    reads = tuple(dict.fromkeys(span_id for line in lines if (span_id := known[line]) is not None))
+    return await ask(run, f"decide {question.id}", prompt, decide_schema(question.options), reads=reads)
 
 
-def known_lines(view: View, answers: Sequence[ToolAnswer]) -> list[str]:
-    """Everything the agent can look up: its tools' lines first, then its view's."""
-    lines = [*(line for answer in answers for line in answer.text.splitlines()), *view.lines]
-    return list(dict.fromkeys(line.removeprefix("- ") for line in lines))
+def known_lines(view: View, used: Used) -> dict[str, str | None]:
+    """Everything the agent can look up, its tools' lines first, then its view's, each with its span."""
+    own = [(line, used.spans[answer.tool]) for answer in used.answers for line in answer.text.splitlines()]
+    known: dict[str, str | None] = {}
+    for line, span_id in (*own, *((line, view.said_by.get(line)) for line in view.lines)):
+        known.setdefault(line.removeprefix("- "), span_id)
+    return known
 
 
 def evidence(question: str, lines: Sequence[str], at_most: int = EVIDENCE_LINES) -> list[str]:

@@ -21,14 +21,15 @@ class Outcome(Generic[T]):
 
 
 async def run_calls(
-    calls: Sequence[Callable[[], T]], *, schedule: Schedule, workers: int
+    calls: Sequence[Callable[[int], T]], *, schedule: Schedule, workers: int
 ) -> list[Outcome[T]]:
     """Run synchronous tool calls in threads, with the caller's context, and keep their order.
 
     Parameters
     ----------
     calls
-        Each does one tool's work and raises `ToolError` when the tool fails.
+        Each does one tool's work and raises `ToolError` when the tool fails. It is told its slot, a number
+        below the bound of calls under way, which no other call has meanwhile.
     schedule
         `sequential`: one after the other; `parallel`: up to `workers` at a time.
     workers
@@ -44,15 +45,19 @@ async def run_calls(
     Exception
         Whatever a call raised that is not a `ToolError`; only once no call is under way any more.
     """
-    slots = asyncio.Semaphore(1 if schedule == "sequential" else workers)
+    slots: asyncio.Queue[int] = asyncio.Queue()
+    for number in range(1 if schedule == "sequential" else workers):
+        slots.put_nowait(number)
 
-    async def run_one(call: Callable[[], T]) -> Outcome[T]:
-        async with slots:
-            try:
-                # to_thread copies the context, without which the call would vanish from the trace.
-                return Outcome(await asyncio.to_thread(call), None)
-            except ToolError as error:
-                return Outcome(None, error)
+    async def run_one(call: Callable[[int], T]) -> Outcome[T]:
+        slot = await slots.get()
+        try:
+            # to_thread copies the context, without which the call would vanish from the trace.
+            return Outcome(await asyncio.to_thread(call, slot), None)
+        except ToolError as error:
+            return Outcome(None, error)
+        finally:
+            slots.put_nowait(slot)
 
     if schedule == "sequential":
         return [await run_one(call) for call in calls]

@@ -50,7 +50,7 @@ class ScriptedChat(BaseChatModel):
 
     sent: list[Sent] = Field(default_factory=list)
     timings: dict[str, int] | None = Field(default_factory=lambda: dict(TIMINGS))
-    usage: dict[str, int] | None = Field(default_factory=lambda: dict(USAGE))
+    usage: dict[str, Any] | None = Field(default_factory=lambda: dict(USAGE))
     reply: Callable[[Sent], Any] | None = None
 
     @property

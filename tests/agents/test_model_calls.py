@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from scripted import TIMINGS, Sales, ScriptedChat, Sent, chat_of, level, loaded, resources
 
-from swarmlab.agents.calls import ask
+from swarmlab.agents.calls import ask, held_by
 from swarmlab.agents.prompts import SUMMARY_SCHEMA, decide_schema, draft_schema
 from swarmlab.agents.resources import Resources
 from swarmlab.agents.swarm import run_swarm
@@ -23,7 +23,7 @@ def _run(sales: Sales, **settings: Any) -> Resources:
 
 async def _ask(run: Resources, **more: Any) -> dict[str, Any]:
     with run.tracer.span("framework", "root"):
-        return await ask(run, "decide", ("Who you are", "Which region?"), SCHEMA, **more)
+        return (await ask(run, "decide", ("Who you are", "Which region?"), SCHEMA, **more)).content
 
 
 async def test_phases_follow_each_other_within_the_call(sales: Sales) -> None:
@@ -107,6 +107,48 @@ async def test_links_of_a_call_are_kept(sales: Sales) -> None:
     first = run.tracer.add("tool", "kpis", 0, 1)
     await _ask(run, links=(first,))
     assert next(s for s in run.tracer.finished() if s.name.startswith("model call")).links == (first,)
+
+
+async def test_phases_carry_the_engines_tokens(sales: Sales) -> None:
+    """Prefill counts what was computed, not what came from the prefix cache; decode what was generated."""
+    usage = {"input_tokens": 100, "output_tokens": 20, "total_tokens": 120}
+    run = _run(sales, usage={**usage, "input_token_details": {"cache_read": 30}})
+    await _ask(run)
+    tokens = {
+        s.name: (s.tokens, s.repeated_tokens) for s in run.tracer.finished() if s.category != "framework"
+    }
+    assert tokens == {"queue": (None, None), "prefill": (70, 0), "decode": (20, None)}
+
+
+async def test_a_prompt_prefilled_twice_is_counted_as_repeated(sales: Sales) -> None:
+    """The second of two equal prompts repeats all its tokens but those that the prefix cache had."""
+    usage = {"input_tokens": 100, "output_tokens": 20, "total_tokens": 120}
+    run = _run(sales, usage={**usage, "input_token_details": {"cache_read": 30}})
+    await _ask(run)
+    await _ask(run)
+    assert [s.repeated_tokens for s in run.tracer.finished() if s.name == "prefill"] == [0, 70]
+
+
+def test_a_queued_call_waits_for_the_one_that_held_the_engine(sales: Sales) -> None:
+    """The last to end while it queued; nobody where none ended then, before it came or after it began."""
+    run = _run(sales)
+    run.answered.extend([(10, "early"), (2_000_000, "holder"), (1_000_000, "other"), (9_000_000, "late")])
+    assert held_by(run, queued_ns=500_000, began_ns=2_100_000) == ("holder",)
+    assert held_by(run, queued_ns=500_000, began_ns=1_900_000) == ("holder",)
+    assert held_by(run, queued_ns=3_000_000, began_ns=3_000_010) == ()
+
+
+async def test_calls_say_what_they_read(sales: Sales) -> None:
+    """The report reads every output; the last agent's draft its own tools and what the others' view kept."""
+    run = resources(sales, level(roster="three", context="transcript"))
+    await run_swarm(run)
+    spans = run.tracer.finished()
+    by_id = {s.span_id: s for s in spans}
+    outputs = {s.span_id for s in spans if s.category == "tool" or s.name.startswith("model call")}
+    report = next(s for s in spans if s.name == "report")
+    assert set(report.reads or ()) == outputs
+    draft = next(s for s in spans if s.name == "model call: draft" and s.agent == "campaign")
+    assert {by_id[i].agent for i in draft.reads or ()} == {"data", "market", "campaign"}
 
 
 def test_schemas_bound_what_is_written() -> None:

@@ -37,11 +37,11 @@ class Gauge:
             self.inside -= 1
 
 
-def _run(calls: list[Callable[[], int]], schedule: Schedule, workers: int = 4) -> list[Outcome[int]]:
+def _run(calls: list[Callable[[int], int]], schedule: Schedule, workers: int = 4) -> list[Outcome[int]]:
     return asyncio.run(run_calls(calls, schedule=schedule, workers=workers))
 
 
-def _value(number: int) -> int:
+def _value(number: int, slot: int = 0) -> int:
     if number < 0:
         raise ToolError(f"tool{number}", "out of order")
     return number
@@ -68,11 +68,11 @@ def test_order_is_kept_when_the_first_call_finishes_last() -> None:
     """The first call waits for the second to be done, and its outcome still comes first."""
     second_done = threading.Event()
 
-    def first() -> int:
+    def first(slot: int) -> int:
         assert second_done.wait(WAIT_S)
         return 1
 
-    def second() -> int:
+    def second(slot: int) -> int:
         second_done.set()
         return 2
 
@@ -83,7 +83,7 @@ def test_parallel_calls_fill_all_workers_and_no_more() -> None:
     """With three workers three calls meet at a barrier, and a fourth is never inside with them."""
     gauge, barrier = Gauge(), threading.Barrier(3)
 
-    def call() -> int:
+    def call(slot: int) -> int:
         gauge.enter()
         barrier.wait(WAIT_S)
         gauge.leave()
@@ -97,7 +97,7 @@ def test_sequential_calls_run_one_at_a_time_in_order() -> None:
     """Sequential means one call inside at any time, in their order, whatever `workers`."""
     gauge, started = Gauge(), list[int]()
 
-    def call(number: int) -> int:
+    def call(number: int, slot: int) -> int:
         gauge.enter()
         started.append(number)
         gauge.leave()
@@ -112,7 +112,7 @@ def test_sequential_calls_run_one_at_a_time_in_order() -> None:
 def test_an_error_that_is_no_tool_error_propagates(schedule: Schedule) -> None:
     """A programming error is not turned into an outcome."""
 
-    def broken() -> int:
+    def broken(slot: int) -> int:
         raise ZeroDivisionError("not a tool's failure")
 
     with pytest.raises(ZeroDivisionError, match="not a tool's failure"):
@@ -124,13 +124,13 @@ async def test_no_call_is_left_running_when_an_error_propagates() -> None:
     inside, ended = threading.Event(), threading.Event()
     release = threading.Event()
 
-    def slow() -> int:
+    def slow(slot: int) -> int:
         inside.set()
         assert release.wait(WAIT_S)
         ended.set()
         return 1
 
-    def broken() -> int:
+    def broken(slot: int) -> int:
         assert inside.wait(WAIT_S)
         asyncio.run_coroutine_threadsafe(_set(release), loop)
         raise KeyError("gone")
@@ -150,7 +150,7 @@ def test_calls_see_the_callers_context_and_keep_theirs_to_themselves(schedule: S
     """A context variable reaches every call, and what one call sets no sibling sees."""
     variable: ContextVar[int] = ContextVar("variable", default=0)
 
-    def call(number: int) -> int:
+    def call(number: int, slot: int) -> int:
         seen = variable.get()
         variable.set(number)
         return seen
