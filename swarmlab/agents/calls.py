@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from swarmlab.agents.resources import Resources
 from swarmlab.errors import ModelError
-from swarmlab.models.counts import TokenCounts, token_counts
+from swarmlab.models.counts import TokenCounts, prompt_tokens, token_counts
 from swarmlab.tools.cache import content_key
 from swarmlab.trace.tracer import OpenSpan
 
@@ -116,6 +116,11 @@ async def _complete(
     # Through JSON, so that a stored completion and a fresh one are the same kind of object.
     answer: dict[str, Any] = json.loads(json.dumps(result["parsed"]))
     return answer
+
+
+def prompt_length(run: Resources, prompt: tuple[str, str]) -> int:
+    """Tokens of a prompt: exact for the embedded model, an estimate for others."""
+    return prompt_tokens(run.model.chat, [SystemMessage(prompt[0]), HumanMessage(prompt[1])])
 
 
 def prompt_text(messages: Sequence[BaseMessage]) -> str:

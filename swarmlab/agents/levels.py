@@ -5,9 +5,9 @@ definition that changes some switches of one (`{"name": "partial-nocache", "base
 """
 
 import difflib
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from swarmlab.errors import SpecError, first_problem
 from swarmlab.tools.cache import content_key
@@ -16,7 +16,7 @@ CACHE_LAYERS = ("tools", "completions", "analyses")
 
 # Lossless switches leave every tool fact identical; lossy ones may cost quality, which is then measured.
 LOSSLESS_SWITCHES = ("agent_schedule", "tool_schedule", "tool_impl", "cache")
-LOSSY_SWITCHES = ("roster", "context", "output")
+LOSSY_SWITCHES = ("roster", "context", "context_tokens", "output")
 
 
 class Level(BaseModel):
@@ -27,6 +27,8 @@ class Level(BaseModel):
     name: str
     roster: Literal["six", "three", "two"]
     context: Literal["blackboard", "transcript", "lightweight"]
+    context_tokens: Annotated[int, Field(ge=1)] | None = None
+    """Most tokens of a draft's prompt: the view's oldest lines go first. None cuts nothing."""
     agent_schedule: Literal["sequential", "superstep", "dataflow"]
     tool_schedule: Literal["sequential", "parallel"]
     tool_impl: Literal["baseline", "vectorized"]

@@ -1,10 +1,11 @@
 """One agent's turn: view, tool requests, draft, decisions. Every step is a span under the agent's own."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
-from swarmlab.agents.calls import Reply, ask
+from swarmlab.agents.calls import Reply, ask, prompt_length
 from swarmlab.agents.contexts import Board, View, build_view, words
 from swarmlab.agents.prompts import (
     DECIDE_SYSTEM,
@@ -142,13 +143,34 @@ def _call_tool(
         return answer
 
 
+def cut_view(view: View, fits: Callable[[View], bool]) -> View:
+    """The view without as many of its first lines as it takes to fit; empty where nothing of it does."""
+    lines = view.text.splitlines()
+
+    def without(dropped: int) -> View:
+        kept = lines[dropped:]
+        said_by = {line: span_id for line, span_id in view.said_by.items() if line in kept}
+        return replace(view, text="\n".join(kept), said_by=said_by)
+
+    # The more is dropped, the shorter: the least that has to go is found by halving.
+    return without(bisect_left(range(len(lines)), True, key=lambda dropped: fits(without(dropped))))
+
+
 async def _draft(run: Resources, agent: Agent, view: View, used: Used) -> Reply | None:
     citable = [fact.id for answer in used.answers for fact in answer.facts if fact.headline]
     if not citable:
         # Every tool of this agent failed; there is nothing to write about, and the run is failed anyway.
         return None
     texts = [answer.text for answer in used.answers]
-    prompt = (system_prompt(agent), draft_prompt(run.brief, view.text, texts))
+
+    def prompt_of(seen: View) -> tuple[str, str]:
+        return system_prompt(agent), draft_prompt(run.brief, seen.text, texts)
+
+    most = run.level.context_tokens
+    if most is not None and view.text:
+        with run.tracer.span("context", f"cut to {most} tokens"):
+            view = cut_view(view, lambda seen: prompt_length(run, prompt_of(seen)) <= most)
+    prompt = prompt_of(view)
     schema = draft_schema(run.level.output, citable)
     reads = (*used.spans.values(), *view.sources)
     return await ask(run, "draft", prompt, schema, links=used.links, reads=reads, writes=True)

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.utils import count_tokens_approximately
+
+from swarmlab.models.embedded import EmbeddedChat
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,16 @@ class TokenCounts:
     cached: int
     """Part of `prompt` that came from the provider's prefix cache; 0 where it does not say."""
     source: Literal["provider", "estimate"]
+
+
+def prompt_tokens(chat: BaseChatModel, prompt: Sequence[BaseMessage]) -> int:
+    """Tokens that a prompt will take: exact for the embedded model, else LangChain's estimate.
+
+    Providers' own `get_num_tokens` wants a tokenizer from the network.
+    """
+    if isinstance(chat, EmbeddedChat):
+        return chat.get_num_tokens_from_messages(list(prompt))
+    return count_tokens_approximately(prompt)
 
 
 def token_counts(prompt: Sequence[BaseMessage], answer: AIMessage) -> TokenCounts:

@@ -1,6 +1,8 @@
 """Contexts: what an agent gets to see of the others' work."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scripted import Sales, chat_of, contribution, fact, level, resources
 
 from swarmlab.agents.contexts import (
@@ -8,6 +10,7 @@ from swarmlab.agents.contexts import (
     ENTRY_LINES,
     TOP_RECOMMENDATIONS,
     Board,
+    View,
     build_view,
     filter_entry,
     lightweight_view,
@@ -15,6 +18,7 @@ from swarmlab.agents.contexts import (
 )
 from swarmlab.agents.rosters import SIX, Agent
 from swarmlab.agents.swarm import run_swarm
+from swarmlab.agents.turn import cut_view
 
 READER = Agent("reader", "reader", "compare brands", ("market_share",), depends_on=("needed",))
 FACTS = [
@@ -119,3 +123,26 @@ async def test_the_first_agent_sees_nothing(sales: Sales, context: str) -> None:
     run = resources(sales, level(context=context))
     assert await build_view(run, READER, [], Board(), ()) == EMPTY
     assert chat_of(run).sent == []
+
+
+@given(st.lists(st.sampled_from(["one", "two", "three"]), max_size=9), st.integers(0, 40))
+def test_a_cut_view_drops_the_fewest_of_its_first_lines(lines: list[str], limit: int) -> None:
+    """What is kept is the longest end that fits, and its sources are those of the lines kept."""
+    said_by = {line: f"span of {line}" for line in lines}
+    kept = cut_view(View("\n".join(lines), tuple(lines), said_by), lambda seen: len(seen.text) <= limit)
+    ends = ["\n".join(lines[start:]) for start in range(len(lines) + 1)]
+    assert kept.text == next(end for end in ends if len(end) <= limit)
+    assert set(kept.said_by) == set(kept.text.splitlines())
+    assert kept.lines == tuple(lines)
+
+
+async def test_a_context_limit_bounds_the_drafts_prompt_and_nothing_else(sales: Sales) -> None:
+    """Drafts stay within the limit by dropping the oldest of the view; the decisions see what they saw."""
+    whole = resources(sales, level(roster="three", context="transcript"))
+    await run_swarm(whole)
+    cut = resources(sales, level(roster="three", context="transcript", context_tokens=500))
+    await run_swarm(cut)
+    longest = {id(run): max(len(p.user) for p in chat_of(run).prompts("contribution")) for run in (whole, cut)}
+    assert longest[id(cut)] < 4 * 500 < longest[id(whole)]
+    assert chat_of(cut).prompts("decision") == chat_of(whole).prompts("decision")
+    assert any(span.name == "cut to 500 tokens" for span in cut.tracer.finished())

@@ -26,8 +26,8 @@ def test_presets_are_those_of_the_design() -> None:
 
 def test_every_switch_is_lossless_or_lossy() -> None:
     """No switch is both or neither."""
-    assert sorted(LOSSLESS_SWITCHES + LOSSY_SWITCHES) == sorted(SWITCHES)
-    assert set(Level.model_fields) == {"name", *SWITCHES}
+    assert sorted(LOSSLESS_SWITCHES + LOSSY_SWITCHES) == sorted((*SWITCHES, "context_tokens"))
+    assert set(Level.model_fields) == {"name", "context_tokens", *SWITCHES}
 
 
 def test_a_level_is_frozen() -> None:
