@@ -7,7 +7,7 @@ Everything else follows the dependencies of `replay_plan` with the delays that w
 
 import heapq
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from swarmlab.trace.changes import Changes
@@ -17,6 +17,7 @@ from swarmlab.trace.sharing import SharedProcessors, unshared_work
 from swarmlab.trace.spans import Span
 
 START, END = False, True
+NEVER_NS = -(2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,12 @@ class Replayed:
     """The first run's spans at their new times; what the changes did away with lasts no time."""
 
 
-def replay(plan: ReplayPlan, changes: Changes, spared: Collection[str] = ()) -> Replayed:
+def replay(
+    plan: ReplayPlan,
+    changes: Changes,
+    spared: Collection[str] = (),
+    stretched: Mapping[str, float] | None = None,
+) -> Replayed:
     """Run a plan under changes.
 
     Parameters
@@ -40,8 +46,10 @@ def replay(plan: ReplayPlan, changes: Changes, spared: Collection[str] = ()) -> 
         `agents` and hit rates between 0 and 1 have to be turned into `spared` before.
     spared
         Ids of spans that take no time, with all below them: calls answered from a cache, say.
+    stretched
+        How many times longer single spans take, by id: their spread, for an interval.
     """
-    return _Replay(plan, changes, spared).run()
+    return _Replay(plan, changes, Costs(plan, changes, spared, stretched or {})).run()
 
 
 @dataclass(slots=True)
@@ -56,11 +64,11 @@ class _Resource:
 class _Replay:
     """One replay; the steps of run c, n in all, are numbered from c times n on."""
 
-    def __init__(self, plan: ReplayPlan, changes: Changes, spared: Collection[str]) -> None:
+    def __init__(self, plan: ReplayPlan, changes: Changes, costs: Costs) -> None:
         self._plan = plan
         self._changes = changes
         self._n = len(plan.steps)
-        self._cost = Costs(plan, changes, spared)
+        self._cost = costs
         self._slots = changes.slots if changes.slots is not None else plan.slots
         self._model = _Resource(self._slots or 0)
         self._workers: dict[int, _Resource] = {}
@@ -125,7 +133,8 @@ class _Replay:
                 continue  # it follows its own start
             needed = {(base + i, end) for i, end in needs}
             self._missing[event] = len(needed)
-            self._latest[event] = self._plan.tree.root.start_ns
+            # What waits for nothing (the root, and what began before its parent) comes when it did.
+            self._latest[event] = step.span.start_ns if not needed else NEVER_NS
             for need in needed:
                 self._dependents.setdefault(need, []).append(event)
 

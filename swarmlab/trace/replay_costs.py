@@ -12,14 +12,17 @@ class Costs:
 
     Parameters
     ----------
-    plan, changes, spared
+    plan, changes, spared, stretched
         As of `swarmlab.trace.replay.replay`.
     """
 
-    def __init__(self, plan: ReplayPlan, changes: Changes, spared: Collection[str]) -> None:
+    def __init__(
+        self, plan: ReplayPlan, changes: Changes, spared: Collection[str], stretched: Mapping[str, float]
+    ) -> None:
         self._plan = plan
         self._speed = changes.speed
         self._spared = _with_descendants(plan, spared)
+        self._stretched = stretched
         self._cut = _cut_prefills(plan, changes.context_tokens)
 
     def is_spared(self, index: int) -> bool:
@@ -33,7 +36,8 @@ class Costs:
     def scaled(self, index: int, time_ns: float) -> int:
         """Turn a time of the step's own as it was recorded into what it is now, in nanoseconds."""
         span = self._plan.steps[index].span
-        return round(time_ns * self._cut.get(index, 1.0) / self._factor(span))
+        stretch = self._cut.get(index, 1.0) * self._stretched.get(span.span_id, 1.0)
+        return round(time_ns * stretch / self._factor(span))
 
     def start_lag(self, index: int) -> int:
         """Nanoseconds of the parent's own between what a start waited for and the start."""

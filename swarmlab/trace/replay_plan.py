@@ -140,14 +140,16 @@ class _Planner:
 
     def _handovers(self, phases: Mapping[int, Sequence[int]]) -> dict[int, int]:
         """Calls whose queue lasted until another call's end, and how long after it they began."""
-        ends = sorted(last.end_ns for _, last in self._services(phases))
+        ends = sorted((self._steps[numbers[-1]].span.end_ns, call) for call, numbers in phases.items())
         found: dict[int, int] = {}
         for call, numbers in phases.items():
             if call in self._queues:
                 began_ns = self._steps[numbers[0]].span.start_ns
-                rank = bisect_right(ends, began_ns + CLOCKS_DIFFER_NS) - 1
-                if rank >= 0 and ends[rank] > self._steps[self._queues[call]].span.start_ns:
-                    found[numbers[0]] = max(0, began_ns - ends[rank])
+                rank = bisect_right(ends, (began_ns + CLOCKS_DIFFER_NS, len(self._steps))) - 1
+                if rank >= 0 and ends[rank][1] == call:
+                    rank -= 1
+                if rank >= 0 and ends[rank][0] > self._steps[self._queues[call]].span.start_ns:
+                    found[numbers[0]] = max(0, began_ns - ends[rank][0])
         return found
 
     def _plan_start(self, step: Step, in_slot: bool) -> None:
