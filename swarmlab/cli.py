@@ -99,6 +99,58 @@ def bottlenecks(
         _console().print(lab.bottlenecks_table(found))
 
 
+@app.command()
+def whatif(
+    path: Annotated[
+        Path, typer.Argument(help="A run's or level's folder, a trace, or an experiment (YAML).")
+    ],
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="tool=2x, workers=4, no-barriers, cache=0.7, context=500, agents=2, … (repeatable)."
+        ),
+    ] = None,
+    run: Annotated[
+        int, typer.Option(help="Make the change and run it this many times beside the level.")
+    ] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    out: Out = Path("results"),
+) -> None:
+    """Predict what a change would bring; with --run make it and see. An experiment predicts, then tests."""
+    console = _console()
+
+    def say(line: str) -> None:
+        if not as_json:
+            console.print(line, soft_wrap=True, highlight=False)
+
+    if path.suffix in (".yaml", ".yml"):
+        folder, table, is_tested = lab.whatif_experiment(path, out, say)
+    elif run:
+        (folder, table), is_tested = lab.run_change(path, change or [], run, say), True
+    else:
+        told = lab.whatif(path, change or [])
+        _show_whatif(console, told, as_json=as_json)
+        return
+    if as_json:
+        sys.stdout.write(table.to_json(orient="records", indent=2) + "\n")
+        return
+    console.print(lab.whatif_table(table))
+    console.print(
+        f"{folder / 'whatif.md'}"
+        if is_tested
+        else f"predictions are in {folder / 'predictions.json'}: commit them, then the same command tests them",
+        soft_wrap=True,
+    )
+
+
+def _show_whatif(console: Console, told: "lab.WhatIf", *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(told.as_dict(), indent=2) + "\n")
+        return
+    for table in told.tables():
+        console.print(table)
+
+
 def run_line(record: Record, was_there: bool, number: int, total: int) -> str:
     """One line for a finished run."""
     head = f"[{number}/{total}] {record.level:<12} {record.cache_state or '':<4} repeat {record.repeat}"

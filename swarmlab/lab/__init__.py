@@ -5,12 +5,15 @@ from swarmlab.lab.experiment import Cell, Spec, default_spec, load_spec
 from swarmlab.lab.measure import ameasure, measure
 from swarmlab.lab.results import Result, open_results, republish, run_figure
 from swarmlab.lab.traces import bottlenecks_table, trace_bottlenecks
+from swarmlab.lab.whatif import WhatIf, run_change, whatif, whatif_table
+from swarmlab.lab.whatif_experiment import whatif_experiment
 
 __all__ = [
     "Cell",
     "Plan",
     "Result",
     "Spec",
+    "WhatIf",
     "ameasure",
     "arun",
     "bottlenecks_table",
@@ -23,6 +26,10 @@ __all__ = [
     "plan",
     "republish",
     "run",
+    "run_change",
     "run_figure",
     "trace_bottlenecks",
+    "whatif",
+    "whatif_experiment",
+    "whatif_table",
 ]

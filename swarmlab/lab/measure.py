@@ -112,6 +112,17 @@ async def ameasure(cell: Cell) -> Record:
     return record
 
 
+async def run_together(cell: Cell, runs: int) -> list[Measured]:
+    """Start several cold runs of a cell at once, on one loaded model and without a cache on disk."""
+    clock = WallClock()
+    bench = await asyncio.to_thread(_set_up, cell, clock)
+    uncached = cell.model_copy(update={"level": cell.level.model_copy(update={"cache": ()})})
+    try:
+        return await asyncio.gather(*(_run_once(uncached, bench, clock) for _ in range(runs)))
+    finally:
+        bench.model.close()
+
+
 def measure(cell: Cell) -> Record:
     """`ameasure` for synchronous callers, also where an event loop already runs (a notebook)."""
     # A thread of its own has no running loop, whatever the caller has.
