@@ -5,11 +5,13 @@ Exit codes: 0 all runs succeeded, 1 a run failed, 2 the user's input was wrong, 
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from swarmlab import lab
 from swarmlab.errors import SwarmlabError
@@ -45,7 +47,7 @@ def run(
     plan = lab.plan(
         spec or lab.default_spec(),
         out=out,
-        levels=None if levels is None else [name.strip() for name in levels.split(",") if name.strip()],
+        levels=_names(levels),
         model=model,
         base_url=base_url,
         data=data,
@@ -55,6 +57,62 @@ def run(
         faults=tuple(fault) if fault else None,
     )
     console = _console()
+    result = _execute(console, plan)
+    _show(console, result, result.terminal_tables())
+    raise typer.Exit(1 if result.failed else 0)
+
+
+@app.command()
+def ablate(
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="Experiment, YAML, or an ablation's results. Default: blackboard to full."),
+    ] = None,
+    base: Annotated[str | None, typer.Option(help="Level that it begins from.")] = None,
+    target: Annotated[str | None, typer.Option(help="Level that it leads to.")] = None,
+    factors: Annotated[
+        str | None, typer.Option(help="Comma-separated switches; '+' joins those flipped together.")
+    ] = None,
+    permutations: Annotated[
+        int | None, typer.Option(help="Orders a repeat, where more than five factors are sampled.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="embedded[:FILE.gguf] or PROVIDER:NAME.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="An OpenAI-compatible server's address.")] = None,
+    data: Annotated[str | None, typer.Option(help="grocery, beverage[:ROWS], or a CSV or Parquet.")] = None,
+    repeats: Annotated[int | None, typer.Option(help="Blocks, each with every combination.")] = None,
+    cache: Annotated[Cache | None, typer.Option(help="State of the cache when a run starts.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the ledger as JSON.")] = False,
+    out: Out = Path("results"),
+) -> None:
+    """Say what each switch brings on the way from one level to another, in seconds, tokens and quality."""
+    console = _console()
+    if path is not None and path.is_dir():
+        result = lab.open_results(path)
+    else:
+        ends = {"base": base, "target": target, "factors": _names(factors), "permutations": permutations}
+        plan = lab.plan(
+            path or lab.ablation_spec(),
+            out=out,
+            ablation=ends,
+            model=model,
+            base_url=base_url,
+            data=data,
+            repeats=repeats,
+            cache=cache,
+        )
+        result = _execute(Console(quiet=True) if as_json else console, plan)
+    if as_json:
+        sys.stdout.write(json.dumps(lab.ledger_json(result), indent=2) + "\n")
+    else:
+        _show(console, result, lab.ledger_tables(result))
+    raise typer.Exit(1 if result.failed else 0)
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _execute(console: Console, plan: "lab.Plan") -> "lab.Result":
     console.print(
         f"{len(plan.cells)} runs of {len(plan.spec.levels)} levels on {plan.dataset.name} "
         f"({plan.dataset.rows:,} rows) with {plan.spec.model}; results in {plan.folder}",
@@ -69,21 +127,20 @@ def run(
         )
 
     try:
-        result = lab.execute(plan, show)
+        return lab.execute(plan, show)
     except KeyboardInterrupt:
         console.print(
             f"interrupted: {len(done)} of {len(plan.cells)} runs are kept; the same command goes on",
             soft_wrap=True,
         )
         raise typer.Exit(130) from None
-    _show(console, result)
-    raise typer.Exit(1 if result.failed else 0)
 
 
 @app.command()
 def report(folder: Annotated[Path, typer.Argument(help="An experiment's results folder.")]) -> None:
     """Write an experiment's tables, figures and report anew from its run folders."""
-    _show(_console(), lab.republish(folder))
+    result = lab.republish(folder)
+    _show(_console(), result, result.terminal_tables())
 
 
 @app.command()
@@ -172,8 +229,8 @@ def _console() -> Console:
     return console if console.is_terminal else Console(markup=False, emoji=False, width=120)
 
 
-def _show(console: Console, result: "lab.Result") -> None:
-    for table in result.terminal_tables():
+def _show(console: Console, result: "lab.Result", tables: Sequence[Table]) -> None:
+    for table in tables:
         console.print(table)
     if result.n_apart:
         console.print(

@@ -2,6 +2,7 @@
 
 from swarmlab.lab.api import Plan, arun, execute, make_cell, plan, run
 from swarmlab.lab.experiment import Cell, Spec, default_spec, load_spec
+from swarmlab.lab.ledger import ablation_spec, ledger_json, ledger_tables
 from swarmlab.lab.measure import ameasure, measure
 from swarmlab.lab.results import Result, open_results, republish, run_figure
 from swarmlab.lab.traces import bottlenecks_table, trace_bottlenecks
@@ -14,11 +15,14 @@ __all__ = [
     "Result",
     "Spec",
     "WhatIf",
+    "ablation_spec",
     "ameasure",
     "arun",
     "bottlenecks_table",
     "default_spec",
     "execute",
+    "ledger_json",
+    "ledger_tables",
     "load_spec",
     "make_cell",
     "measure",

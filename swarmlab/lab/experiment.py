@@ -6,16 +6,18 @@ A cell is one run: its fields say everything that can change its result, and its
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 import swarmlab
 from swarmlab.agents.brief import Brief, load_brief
 from swarmlab.agents.levels import LEVELS, Level, make_level
 from swarmlab.data import Dataset
 from swarmlab.errors import SpecError, first_problem
+from swarmlab.lab.ablation import Ablation, named_level, override_ablation
+from swarmlab.records.design import Design
 from swarmlab.tools import TOOLS
 from swarmlab.tools.cache import content_key
 
@@ -32,6 +34,8 @@ class Spec(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")] = "levels"
     levels: Annotated[tuple[Level, ...], Field(min_length=1)] = tuple(LEVELS.values())
+    ablation: Ablation | None = None
+    """An ablation makes the levels itself."""
     data: str = "grocery"
     model: str = "embedded"
     base_url: str | None = None
@@ -48,9 +52,35 @@ class Spec(BaseModel):
     faults: tuple[str, ...] = ()
     """Tools that are made to fail, to see that failures are reported."""
 
-    def work(self, repeat: int) -> tuple[Brief, int]:
-        """Brief and seed of a repeat: every brief with the first exam, then with the second, and so on."""
+    @model_validator(mode="after")
+    def _take_levels_of_the_ablation(self) -> Self:
+        if self.ablation is None:
+            return self
+        design = self.ablation.design(self.repeats, self.seed)
+        levels = tuple(self.ablation.level(bits) for bits in design.levels.values())
+        if "levels" in self.model_fields_set and self.levels != levels:
+            raise SpecError("'levels' and 'ablation' are both given, but an ablation makes its own levels")
+        object.__setattr__(self, "levels", levels)
+        return self
+
+    @property
+    def design(self) -> Design | None:
+        """The ablation's design; None for an experiment that is none."""
+        return None if self.ablation is None else self.ablation.design(self.repeats, self.seed)
+
+    def blocks(self) -> list[tuple[Level, ...]]:
+        """Levels of each block of runs that are compared: all, or those on a path of a Shapley design."""
+        if self.ablation is None:
+            return [self.levels] * self.repeats
+        return self.ablation.blocks(self.repeats, self.seed)
+
+    def work(self, block: int) -> tuple[Brief, int]:
+        """Brief and seed of a block: every brief with the first exam, then with the second, and so on.
+
+        In a Shapley design the two blocks of an order and its reverse do the same work.
+        """
         briefs = self.briefs or (self.brief,)
+        repeat = block if self.ablation is None or self.ablation.is_factorial else block // 2
         return briefs[repeat % len(briefs)], self.seed + repeat // len(briefs) % self.exams
 
     @property
@@ -152,16 +182,15 @@ def load_spec(path: Path | None, **overrides: Any) -> Spec:
     try:
         if "levels" in fields:
             fields["levels"] = tuple(make_level(level) for level in _as_list(fields["levels"], "levels"))
+        # A name may be that of a level of the spec's own.
+        own = {level.name: level for level in fields.get("levels", ())}
         if "levels" in given:
-            # A name may be that of a level of the spec's own.
-            own = {level.name: level for level in fields.get("levels", ())}
-            chosen = _as_list(given["levels"], "levels")
-            given["levels"] = tuple(
-                own[level] if isinstance(level, str) and level in own else make_level(level)
-                for level in chosen
-            )
+            given["levels"] = tuple(named_level(level, own) for level in _as_list(given["levels"], "levels"))
         if "brief" in given:
             fields.pop("briefs", None)
+        if "ablation" in given:
+            given["ablation"] = override_ablation(fields.get("ablation"), given["ablation"], own)
+            fields.pop("levels", None)
         fields |= given
         spec = Spec.model_validate(fields)
         _check_names(spec)
@@ -176,14 +205,15 @@ def expand(spec: Spec, dataset: Dataset, *, code_version: str, out: Path) -> lis
     """Expand a spec to cells in the order they are to be run.
 
     Every repeat is a block with each level and cache state once, in an order drawn from the seed (so that
-    drift of the machine spreads over all levels); only, a level's warm run comes after its cold one.
+    drift of the machine spreads over all levels); only, a level's warm run comes after its cold one. A block
+    of a Shapley design has only the levels on its path.
     """
     states: tuple[CacheState, ...] = ("cold", "warm") if spec.cache == "both" else (spec.cache,)
     data = str(Path(spec.data).expanduser().resolve()) if dataset.source == "file" else spec.data
     draw = random.Random(spec.seed)
     cells: list[Cell] = []
-    for repeat in range(spec.repeats):
-        block = [(level, state) for level in spec.levels for state in states]
+    for repeat, levels in enumerate(spec.blocks()):
+        block = [(level, state) for level in levels for state in states]
         draw.shuffle(block)
         brief, seed = spec.work(repeat)
         for level, state in _cold_before_warm(block):

@@ -31,12 +31,15 @@ def write_plan(folder: Path, spec: Spec, dataset: Dataset, cells: Sequence[Cell]
     StoreError
         The folder cannot be written.
     """
+    # An ablation's levels follow from it, and there may be 32.
+    own = spec.model_dump(mode="json", exclude=None if spec.ablation is None else {"levels"})
     manifest: dict[str, Any] = {
         "experiment": spec.name,
-        "spec": spec.model_dump(mode="json"),
+        "spec": own,
         "command": f"swarmlab run {SPEC}",
         "setting_id": cells[0].setting_id,
         "levels": {level.name: level.switches_id for level in spec.levels},
+        **({} if spec.design is None else {"design": spec.design.model_dump(mode="json")}),
         "code": asdict(code_version()),
         "data": {
             "name": dataset.name,
@@ -53,7 +56,7 @@ def write_plan(folder: Path, spec: Spec, dataset: Dataset, cells: Sequence[Cell]
     }
     _set_aside(folder, cells[0].setting_id)
     write_manifest(folder, manifest)
-    write_text(folder / SPEC, yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False))
+    write_text(folder / SPEC, yaml.safe_dump(own, sort_keys=False))
 
 
 def publish(folder: Path) -> dict[str, pd.DataFrame]:

@@ -13,6 +13,7 @@ from swarmlab.errors import StoreError
 from swarmlab.lab.experiment import Cell
 from swarmlab.lab.publish import publish
 from swarmlab.records.collect import read_tables
+from swarmlab.records.ledger_text import render_ledger
 from swarmlab.records.plots import PLOTS, PlotOptions
 from swarmlab.records.published import load_study
 from swarmlab.records.record import Record
@@ -54,7 +55,7 @@ class Result:
         return self.tables["bottlenecks"]
 
     def figure(self, name: str, run_id: str | None = None) -> Figure:
-        """Draw a plot of `PLOTS`: `breakdown`, `gantt` (of `run_id`, or a run it chooses) or `quality`."""
+        """Draw one of `PLOTS`; a `gantt` is of `run_id`, or of a run that it chooses."""
         return PLOTS[name](self.tables, PlotOptions(run_id=run_id))
 
     def answer(self, level: str) -> str:
@@ -73,13 +74,14 @@ class Result:
         raise StoreError(f"{self.folder} holds no answer of level {level!r}")
 
     def terminal_tables(self) -> Sequence[Table]:
-        """The comparison, the breakdown by category and by step, for `rich`."""
+        """The comparison, the breakdown by category and by step, an ablation's ledger, for `rich`."""
         return (
             render_table(self.comparison, title="Comparison"),
             render_breakdown(self.tables["breakdown"], title="Where the time went (exclusive seconds)"),
             frame_table(
                 display_steps(self.tables["steps"]), title="What the time was for (exclusive seconds)"
             ),
+            *render_ledger(self.tables["ledger"]),
         )
 
     def __repr__(self) -> str:

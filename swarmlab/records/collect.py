@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 
 from swarmlab.errors import StoreError
 from swarmlab.records.atomic import replacing, write_text
+from swarmlab.records.design import design_of
+from swarmlab.records.ledger_text import ledger_markdown
 from swarmlab.records.manifest import read_manifest
 from swarmlab.records.published import SourceStudy
 from swarmlab.records.record import NS_PER_S, Record, column_kinds, seconds_text
@@ -50,12 +52,13 @@ _SPANS = pa.schema(
 
 
 def collect(experiment_dir: Path, study: SourceStudy | None = None) -> dict[str, pd.DataFrame]:
-    """Write the tables: runs and spans as Parquet, runs, bottlenecks, comparison and steps as CSV.
+    """Write the tables: runs and spans as Parquet; runs, bottlenecks, comparison, steps and ledger as CSV.
 
     Parameters
     ----------
     experiment_dir
-        The results folder. Its run folders are the input; its manifest says which code they must be of.
+        The results folder. Its run folders are the input; its manifest says which code they must be of, and
+        the design of an ablation.
     study
         The published study, whose rows stand beside ours; None leaves them out.
 
@@ -67,20 +70,22 @@ def collect(experiment_dir: Path, study: SourceStudy | None = None) -> dict[str,
     Raises
     ------
     StoreError
-        There is no such folder, or it cannot be written.
+        There is no such folder, it cannot be written, or its manifest cannot be read.
     TraceError
         A run's spans are malformed.
     """
-    runs = runs_of(experiment_dir, read_manifest(experiment_dir))
+    manifest = read_manifest(experiment_dir)
+    runs = runs_of(experiment_dir, manifest)
     if not runs:
         raise StoreError(f"no runs to report at {experiment_dir}; name an experiment's results folder")
-    tables = build_tables(runs, study)
+    tables = build_tables(runs, study, design_of(manifest))
     runs_schema = pa.schema([(name, _ARROW[kind]) for name, kind in column_kinds().items()])
     _write_parquet(experiment_dir / "runs.parquet", tables["runs"], runs_schema)
     _write_parquet(experiment_dir / "spans.parquet", tables["spans"], _SPANS)
     for name in ("runs", "bottlenecks", "comparison", "steps"):
         write_text(experiment_dir / f"{name}.csv", csv_text(tables[name]))
     write_text(experiment_dir / "comparison.md", comparison_markdown(tables["comparison"]))
+    _write_ledger(experiment_dir, tables["ledger"])
     return tables
 
 
@@ -108,19 +113,23 @@ def read_tables(experiment_dir: Path, study: SourceStudy | None = None) -> dict[
     """
     runs = _read_parquet(experiment_dir / "runs.parquet", list(column_kinds()))
     spans = _read_parquet(experiment_dir / "spans.parquet", list(SPAN_COLUMNS))
-    return derive_tables(typed_runs(runs), typed_spans(spans), study)
+    design = design_of(read_manifest(experiment_dir))
+    return derive_tables(typed_runs(runs), typed_spans(spans), study, design)
 
 
 def runs_of(experiment_dir: Path, manifest: Mapping[str, Any]) -> list[StoredRun]:
     """Read the runs of the manifest's setting (data, brief, model, code, seed) and its levels' switches.
 
-    Other runs stay on disk but are in no table, for they cannot be compared with these. What the manifest
-    or a record does not say leaves nothing out, so an unreadable run stays a row.
+    Of an ablation only the levels of its design, for the folder may hold runs of another one. Other runs
+    stay on disk but are in no table, for they cannot be compared with these. What the manifest or a record
+    does not say leaves nothing out, so an unreadable run stays a row.
     """
     setting, levels = manifest.get("setting_id"), manifest.get("levels", {})
 
     def belongs(record: Record) -> bool:
         same_setting = setting is None or record.setting_id in (None, setting)
+        if "design" in manifest and record.level not in levels:
+            return False
         return same_setting and record.level_id in (None, levels.get(record.level, record.level_id))
 
     return [run for run in read_runs(experiment_dir) if belongs(run.record)]
@@ -157,6 +166,16 @@ def _read_parquet(path: Path, columns: list[str]) -> pd.DataFrame:
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{path} unreadable: {error}") from error
     return frame.reindex(columns=columns)
+
+
+def _write_ledger(experiment_dir: Path, ledger: pd.DataFrame) -> None:
+    """Write the ledger, or take away that of an earlier design when this experiment has none."""
+    texts = {"ledger.csv": csv_text, "ledger.md": ledger_markdown}
+    for name, text in texts.items():
+        if len(ledger):
+            write_text(experiment_dir / name, text(ledger))
+        else:
+            (experiment_dir / name).unlink(missing_ok=True)
 
 
 def _write_parquet(path: Path, frame: pd.DataFrame, schema: pa.Schema) -> None:

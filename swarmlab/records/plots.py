@@ -13,15 +13,32 @@ from swarmlab.records.gantt import gantt
 from swarmlab.records.palette import CATEGORY_COLOURS, PlotOptions
 from swarmlab.records.quality import quality
 from swarmlab.records.tables import Tables
+from swarmlab.records.waterfall import waterfall
 
-__all__ = ["CATEGORY_COLOURS", "PLOTS", "PlotOptions", "svg_text", "write_figure", "write_figures"]
+__all__ = [
+    "CATEGORY_COLOURS",
+    "PLOTS",
+    "PlotOptions",
+    "plots_of",
+    "svg_text",
+    "write_figure",
+    "write_figures",
+]
 
 # A plot: a function from tables and options to a figure, and one line here.
 PLOTS: dict[str, Callable[[Tables, PlotOptions], Figure]] = {
     "breakdown": breakdown,
     "gantt": gantt,
     "quality": quality,
+    "waterfall": waterfall,
 }
+_NEEDS = {"waterfall": "ledger"}
+"""Plots that are of one kind of experiment only, and the table that is empty in all others."""
+
+
+def plots_of(tables: Tables) -> list[str]:
+    """Return which of `PLOTS` these results have something for."""
+    return [name for name in PLOTS if name not in _NEEDS or len(tables[_NEEDS[name]])]
 
 
 def svg_text(figure: Figure) -> str:
@@ -48,7 +65,7 @@ def write_figure(folder: Path, name: str, figure: Figure) -> tuple[Path, Path]:
 
 
 def write_figures(experiment_dir: Path, tables: Tables, options: PlotOptions | None = None) -> list[Path]:
-    """Draw every plot of `PLOTS` into the experiment's `figures/`.
+    """Draw each of `plots_of` into the experiment's `figures/`, and take away any other's earlier figure.
 
     Returns
     -------
@@ -62,4 +79,8 @@ def write_figures(experiment_dir: Path, tables: Tables, options: PlotOptions | N
     """
     chosen = options or PlotOptions()
     folder = experiment_dir / "figures"
-    return [path for name, draw in PLOTS.items() for path in write_figure(folder, name, draw(tables, chosen))]
+    drawn = plots_of(tables)
+    for name in PLOTS.keys() - set(drawn):
+        for suffix in ("png", "svg"):
+            (folder / f"{name}.{suffix}").unlink(missing_ok=True)
+    return [path for name in drawn for path in write_figure(folder, name, PLOTS[name](tables, chosen))]

@@ -9,7 +9,7 @@ from matplotlib.text import Annotation
 from matplotlib.ticker import LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
-from swarmlab.records.comparison import BASELINE
+from swarmlab.records.comparison import BASELINE, level_key
 from swarmlab.records.palette import PlotOptions, new_figure, plain, seconds_label, simulated_prefix
 from swarmlab.records.tables import Tables
 
@@ -22,6 +22,8 @@ _OFFSETS = [
     (14, 30), (14, -30), (-14, 30), (-14, -30), (14, 48), (14, -48), (-14, 48), (-14, -48),
 ]  # fmt: skip
 """Where a label may stand beside its point, in points, best first."""
+_MANY, _NEAR = 12, 8
+"""With many levels (an ablation has up to 32) a label stands at one of the nearest places or not at all."""
 
 
 def quality(tables: Tables, options: PlotOptions) -> Figure:
@@ -118,6 +120,9 @@ def _place_labels(figure: Figure, axes: Axes, runs: pd.DataFrame, shown: pd.Data
     """Put each level's name beside its mark, at the first place free of other names and marks."""
     figure.draw_without_rendering()
     single = _measured(runs)
+    # The presets first: where there is no room for all names, theirs are the ones to read.
+    shown = shown.sort_values("level", key=lambda levels: levels.map(level_key), kind="stable")
+    offsets = _OFFSETS if len(shown) <= _MANY else _OFFSETS[:_NEAR]
     points = list(zip(shown["duration_median_s"], shown["decision_accuracy"], strict=True))
     marks = [(point, 14) for point in points]
     marks += [(point, 6) for point in zip(single["duration_s"], single["decision_accuracy"], strict=True)]
@@ -137,16 +142,20 @@ def _place_labels(figure: Figure, axes: Axes, runs: pd.DataFrame, shown: pd.Data
             # Readable where it crosses a score's line.
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8},
         )
-        taken.append(_settle(label, axes, taken))
+        if _settle(label, axes, taken, offsets) or len(shown) <= _MANY:
+            taken.append(label.get_window_extent())
+        else:
+            label.set_visible(False)
 
 
-def _settle(label: Annotation, axes: Axes, taken: Sequence[Bbox]) -> Bbox:
+def _settle(label: Annotation, axes: Axes, taken: Sequence[Bbox], offsets: Sequence[tuple[int, int]]) -> bool:
+    """Move a label to the first free place; says whether there is one, and else leaves it at the last."""
     inside = axes.get_window_extent()
-    for dx, dy in _OFFSETS:
+    for dx, dy in offsets:
         label.set_position((dx, dy))
         label.set_horizontalalignment("left" if dx > 0 else "right" if dx < 0 else "center")
         box = label.get_window_extent()
         fits = inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1
         if fits and not any(box.overlaps(other) for other in taken):
-            break
-    return label.get_window_extent()
+            return True
+    return False

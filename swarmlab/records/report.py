@@ -13,8 +13,9 @@ from swarmlab.errors import StoreError
 from swarmlab.records.atomic import write_text
 from swarmlab.records.caveats import caveats
 from swarmlab.records.collect import collect
+from swarmlab.records.ledger_text import display_ledger, ledger_groups, ledger_sentences
 from swarmlab.records.manifest import read_manifest
-from swarmlab.records.plots import PLOTS, PlotOptions, write_figures
+from swarmlab.records.plots import PlotOptions, plots_of, write_figures
 from swarmlab.records.published import SourceStudy
 from swarmlab.records.render import display_frame, display_steps, duration_text, in_level_order
 from swarmlab.records.tables import Tables
@@ -27,6 +28,7 @@ _CAPTIONS = {
     "Published bars have an axis of their own and are not comparable.",
     "gantt": "Solid: calls. Pale: what contains them. Overlapping calls of one agent are on separate rows.",
     "quality": "Large marks are medians of a level; small ones single runs.",
+    "waterfall": "Each bar begins where the one above ends; black lines are 95 % intervals of the credits.",
 }
 _TIMES = ("exclusive_s", "critical_path_s", "busy_s")
 _SECTIONS = (
@@ -84,7 +86,7 @@ def write_report(experiment_dir: Path, tables: Tables, study: SourceStudy | None
         The manifest or a figure cannot be read, or the file not be written.
     """
     path = experiment_dir / "report.html"
-    figures = {plot: _read_figure(experiment_dir / "figures" / f"{plot}.svg") for plot in PLOTS}
+    figures = {plot: _read_figure(experiment_dir / "figures" / f"{plot}.svg") for plot in plots_of(tables)}
     name = experiment_dir.resolve().name
     write_text(path, report_html(name, tables, read_manifest(experiment_dir), figures, study))
     return path
@@ -108,7 +110,7 @@ def report_html(
     manifest
         What ran where; `command` in it is shown as the way to run the experiment again.
     figures
-        SVG text of each of `PLOTS`, as `svg_text` makes it.
+        SVG text of each of `plots_of`, as `svg_text` makes it.
     study
         The published study; None leaves its section out.
     """
@@ -120,10 +122,11 @@ def report_html(
     page = environment.get_template("report.html.j2").render(
         title=f"{prefix}{name}",
         summary=_summary(runs),
-        sections=[*_SECTIONS, *([("source-study", "Source study")] if study else [])],
+        sections=_sections(tables, study),
         what=_what(runs),
         comparison=_shown(display_frame(comparison), comparison["kind"]),
         caveats=caveats(comparison),
+        ledgers=_ledgers(tables["ledger"]),
         breakdowns=[(of, _breakdown(tables["breakdown"], of)) for of in _TIMES],
         steps=_shown(display_steps(tables["steps"])),
         figures={plot: _figure(plot, svg) for plot, svg in figures.items()},
@@ -139,6 +142,26 @@ def report_html(
         study=_study(study),
     )
     return page + "\n"
+
+
+def _sections(tables: Tables, study: SourceStudy | None) -> list[tuple[str, str]]:
+    sections = list(_SECTIONS)
+    if len(tables["ledger"]):
+        sections.insert(2, ("ledger", "Ledger"))
+    return [*sections, *([("source-study", "Source study")] if study else [])]
+
+
+def _ledgers(ledger: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return each part of the ledger that is a sum of its own, with its interactions and its sentences."""
+    return [
+        {
+            "name": name,
+            "credits": _shown(display_ledger(group)),
+            "interactions": _shown(display_ledger(group, interactions=True)),
+            "sentences": ledger_sentences(group),
+        }
+        for name, group in ledger_groups(ledger)
+    ]
 
 
 def _summary(runs: pd.DataFrame) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 import pandas as pd
 
 from swarmlab.records.comparison import comparison, study_frame, study_split_frame
+from swarmlab.records.design import Design, design_frame
+from swarmlab.records.ledger import ledger_frame
 from swarmlab.records.published import SourceStudy
 from swarmlab.records.record import NS_PER_S, Record, column_kinds
 from swarmlab.records.steps import steps_frame
@@ -30,7 +32,7 @@ __all__ = [
 ]
 
 Tables = Mapping[str, pd.DataFrame]
-"""Tables by name. `runs`, `spans`, `study` and `study_split` come from disk; the rest is made from them."""
+"""Tables by name. `runs`, `spans`, `design`, `study` and `study_split` come from disk; the rest from them."""
 
 SPAN_COLUMNS = (
     "run_id",
@@ -170,7 +172,9 @@ def breakdown_frame(runs: pd.DataFrame, bottlenecks: pd.DataFrame) -> pd.DataFra
     return frame.assign(category=frame["category"].astype("str"), share=frame["exclusive_s"] / totals)
 
 
-def build_tables(runs: Sequence[StoredRun], study: SourceStudy | None = None) -> dict[str, pd.DataFrame]:
+def build_tables(
+    runs: Sequence[StoredRun], study: SourceStudy | None = None, design: Design | None = None
+) -> dict[str, pd.DataFrame]:
     """Make every table of an experiment.
 
     Parameters
@@ -179,22 +183,28 @@ def build_tables(runs: Sequence[StoredRun], study: SourceStudy | None = None) ->
         The runs as read from disk.
     study
         The published study; its rows stand beside ours, marked. None leaves them out.
+    design
+        The design of an ablation; None for an experiment that is none.
 
     Returns
     -------
     dict
-        `runs`, `spans`, `study`, `study_split`, and each of `TABLES` by its name.
+        `runs`, `spans`, `design`, `study`, `study_split`, and each of `TABLES` by its name.
     """
-    return derive_tables(runs_frame(run.record for run in runs), spans_frame(runs), study)
+    return derive_tables(runs_frame(run.record for run in runs), spans_frame(runs), study, design)
 
 
 def derive_tables(
-    runs: pd.DataFrame, spans: pd.DataFrame, study: SourceStudy | None = None
+    runs: pd.DataFrame,
+    spans: pd.DataFrame,
+    study: SourceStudy | None = None,
+    design: Design | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Make every other table from `runs` and `spans`; arguments and result as of `build_tables`."""
     tables = {
         "runs": runs,
         "spans": spans,
+        "design": design_frame(design),
         "study": study_frame(study),
         "study_split": study_split_frame(study),
     }
@@ -239,4 +249,5 @@ TABLES: dict[str, Callable[[Tables], pd.DataFrame]] = {
     "steps": lambda tables: steps_frame(
         tables["runs"], {run_id: spans_of(tables["spans"], run_id) for run_id in tables["runs"]["run_id"]}
     ),
+    "ledger": lambda tables: ledger_frame(tables["runs"], tables["design"]),
 }

@@ -6,14 +6,16 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from fake_ablation import make_design, make_runs, write_ablation
 from fake_results import LEVELS, make_failed, make_record, make_spans, write_fake_results
 from matplotlib import colors
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from swarmlab.errors import StoreError
+from swarmlab.records.design import Design
 from swarmlab.records.manifest import write_manifest
 from swarmlab.records.palette import CATEGORY_COLOURS
-from swarmlab.records.plots import PLOTS, PlotOptions, svg_text
+from swarmlab.records.plots import PLOTS, PlotOptions, plots_of, svg_text
 from swarmlab.records.published import load_study
 from swarmlab.records.report import publish
 from swarmlab.records.store import StoredRun, write_run
@@ -23,6 +25,22 @@ from swarmlab.trace.spans import CATEGORIES
 HOSTILE = "<script>alert('x')</script> & $a$ \" id=\"y"
 
 
+# The presets as a factorial, so that one fixture has something for every plot.
+DESIGN = Design(
+    base="blackboard",
+    target="full",
+    factors=("roster", "tool_impl"),
+    levels={"blackboard": "00", "none": "10", "partial": "01", "full": "11"},
+)
+FIVE = make_design("roster+agent_schedule", "context", "tool_schedule", "tool_impl+cache", "output")
+SAVED = dict(zip(FIVE.factors, (-12.0, -9.5, 0.4, -8.0, 3.0), strict=True))
+
+
+def seconds(on, block):
+    """Return seconds that each factor changes by its own amount, with a fixed pattern for a spread."""
+    return 55.0 + sum(SAVED[name] for name in on) + 0.3 * ((len(on) * 7 + block * 3) % 5)
+
+
 @pytest.fixture(scope="module")
 def tables():
     """Return the tables of one run of each level, with the published study."""
@@ -30,7 +48,15 @@ def tables():
     for level in LEVELS:
         spans = make_spans(level)
         runs.append(StoredRun(None, make_record(spans, level=level), tuple(spans)))
-    return build_tables(runs, load_study())
+    return build_tables(runs, load_study(), DESIGN)
+
+
+@pytest.fixture(scope="module")
+def ablation(tmp_path_factory):
+    """Return the published results of an ablation of five factors, each of 32 levels run twice."""
+    folder = tmp_path_factory.mktemp("results") / "fake-ablation"
+    write_ablation(folder, FIVE, make_runs(FIVE, 2, seconds))
+    return folder, publish(folder)
 
 
 def texts(figure):
@@ -115,7 +141,8 @@ def test_simulated_runs_say_so_in_title_and_axis(name):
     """A virtual clock is named in the title and at the time axis."""
     spans = make_spans()
     record = make_record(spans, clock="virtual", profile="fake-profile")
-    figure = PLOTS[name](build_tables([StoredRun(None, record, tuple(spans))]), PlotOptions())
+    built = build_tables([StoredRun(None, record, tuple(spans))], design=DESIGN)
+    figure = PLOTS[name](built, PlotOptions())
     shown = texts(figure)
     assert any(text.startswith("Simulated: ") for text in shown)
     assert any("simulated seconds" in text for text in shown)
@@ -223,7 +250,7 @@ def test_publishing_twice_gives_the_same_files(fake_results):
     before = [file.read_bytes() for file in files]
     publish(folder, load_study())
     assert [file.read_bytes() for file in files] == before
-    assert len(files) == 1 + 2 * len(PLOTS)
+    assert len(files) == 1 + 2 * len(PLOTS.keys() - {"waterfall"})
 
 
 def test_a_notebook_shows_a_plot_as_a_picture(tables):
@@ -231,3 +258,66 @@ def test_a_notebook_shows_a_plot_as_a_picture(tables):
     plot = PLOTS["gantt"](tables, PlotOptions())
     assert plot._repr_png_().startswith(b"\x89PNG")
     assert repr(plot) == "<swarmlab plot>"
+
+
+def test_the_waterfall_leads_from_base_to_target(ablation):
+    """Each bar begins where the one above ends, the last at the target; factors are in order of size."""
+    axes = PLOTS["waterfall"](ablation[1], PlotOptions()).axes[0]
+    bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches]
+    ends = [end for _, end in bars]
+    assert [start for start, _ in bars[1:-1]] == pytest.approx(ends[:-2])
+    assert ends[-2] == pytest.approx(ends[-1])
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    by_size = sorted(SAVED, key=lambda name: abs(SAVED[name]), reverse=True)
+    assert labels == ["blackboard", *by_size, "full"]
+    shown = texts(PLOTS["waterfall"](ablation[1], PlotOptions()))
+    assert "What each factor saves, from blackboard to full" in shown
+    assert "cold cache, wall clock, fake-model: n = 64 runs in 2 blocks (exploratory)" in shown
+    assert any(re.fullmatch(r"-1\d\.\d\d s \[-1\d\.\d\d, -1\d\.\d\d\]", text) for text in shown)
+
+
+@pytest.mark.parametrize("name", ["breakdown", "waterfall"])
+def test_labels_of_an_ablation_do_not_overlap(ablation, name):
+    """With 32 levels and long factor names every text keeps its place in the picture."""
+    figure = PLOTS[name](ablation[1], PlotOptions())
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in drawn_texts(figure)]
+    assert not [1 for index, box in enumerate(boxes) for other in boxes[:index] if box.overlaps(other)]
+    assert all(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= 900 for box in boxes)
+
+
+def test_a_waterfall_without_a_ledger_says_which_level_is_missing():
+    """Where a level only failed there is no bar, but the reason."""
+    runs = make_runs(FIVE, 1, seconds, status=lambda on, block: "failed" if len(on) == 5 else "ok")
+    figure = PLOTS["waterfall"](build_tables(runs, design=FIVE), PlotOptions())
+    assert not figure.axes[0].patches
+    assert "no ledger without full (1 of 1 runs failed)" in texts(figure)
+
+
+def test_only_an_ablation_has_a_waterfall(ablation, fake_results):
+    """The figure is written where there is a design, and an earlier one goes with its design."""
+    folder, made = ablation
+    assert plots_of(made) == list(PLOTS)
+    assert (folder / "figures" / "waterfall.png").is_file()
+    other = fake_results()
+    (other / "figures").mkdir()
+    (other / "figures" / "waterfall.png").write_bytes((folder / "figures" / "waterfall.png").read_bytes())
+    assert "waterfall" not in plots_of(publish(other))
+    assert not list((other / "figures").glob("waterfall.*"))
+    assert 'id="ledger"' not in (other / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_report_of_an_ablation_shows_its_ledger(ablation):
+    """Credits, interactions, sentences and waterfall are in the report, whose ids stay unique."""
+    page = (ablation[0] / "report.html").read_text(encoding="utf-8")
+    parsed = Page()
+    parsed.feed(page)
+    assert len(parsed.ids) == len(set(parsed.ids))
+    assert {"ledger", "table-ledger-1", "table-interactions-1", "figure-waterfall"} <= set(parsed.ids)
+    assert {address[1:] for address in parsed.addresses} <= set(parsed.ids)
+    for text in (
+        "What each factor contributed",
+        "64 of 64 runs succeeded",
+        "roster+agent_schedule x context",
+    ):
+        assert text in page
