@@ -1,4 +1,4 @@
-"""Simulates how often 95 % intervals hold the truth; writes `results/reference/interval_coverage.csv` and `.md`.
+"""Simulates how often 95 % intervals hold the truth; writes `results/reference/interval_coverage.*`.
 
 Nothing here was measured: times are drawn, the intervals are the product's own and those it was chosen over.
 """
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from swarmlab.records.atomic import write_text
-from swarmlab.records.interval import t_interval, unpaired_interval, welch_interval
+from swarmlab.records.interval import FEWEST_UNPAIRED, t_interval, unpaired_interval, welch_interval
 from swarmlab.records.scores import ENOUGH_DIFFERING, score_difference
 
 OUT = Path(__file__).resolve().parent.parent / "results" / "reference"
@@ -30,25 +30,27 @@ PRODUCT = {
     "paired ratio": "t on log ratios",
     "median duration": "t on log durations",
     "unpaired ratio": "Welch's t on log durations",
-    "unpaired ratio, one run against n": "least squares on log durations",
-    "unpaired ratio, five works": "least squares on log durations",
+    "unpaired ratio, n runs against ten": "Welch's t on log durations",
+    "unpaired ratio, five works": "t on log durations within works",
     "score difference": f"t over works, exact bound under {ENOUGH_DIFFERING} that differ",
 }
 INTRODUCTION = f"""# How often the 95 % intervals hold the truth
 
 Simulated by `experiments/interval_coverage.py` (seed {SEED}; nothing here was measured): {EXPERIMENTS:,}
-experiments a condition, {RESAMPLED:,} for the bootstraps ({RESAMPLES} resamples) and whatever is simulated one
-at a time. Every condition is a row of `interval_coverage.csv`; bold methods are the product's.
+experiments a condition, {RESAMPLED:,} for the bootstraps ({RESAMPLES} resamples) and what is simulated one at
+a time. Every condition is a row of `interval_coverage.csv`; bold methods are the product's.
 
-The truth is the median: of the ratio of a pair's durations, or of a level's duration. Times are normal (CV 5, 10,
-30 %) and lognormal (sigma 0.1, 0.5, 1), with equal and unequal spreads on the two sides; in pairs half of the
-variance is the block's, shared by both. The t interval of the mean logarithm holds the median, for the median
-ratio of normal or lognormal times is the ratio of their medians, and the geometric mean is equal or close to it.
-Widths are of logarithms.
+The truth is the median: of the ratio of a pair's durations, or of a level's duration. Times are normal (CV 5,
+10, 30 %) and lognormal (sigma 0.1, 0.5, 1), with equal and unequal spreads on the two sides; in pairs half of
+the variance is the block's, shared by both. The t interval of the mean logarithm holds the median, for the
+median ratio of normal or lognormal times is the ratio of their medians, and the geometric mean is equal or
+close to it. Widths are of logarithms. Under {FEWEST_UNPAIRED} unpaired runs a side the product gives no
+interval.
 """
-SCORES = f"""Scores: the difference of two levels' exam scores ({QUESTIONS} questions) over works. Student's t alone
-claims certainty where no exam differs; the product's rule takes an exact bound until {ENOUGH_DIFFERING} works differ.
-Coverage above 97 % is that bound's price. The last condition is the rule's limit: one exam in twenty half fails.
+SCORES = f"""Scores: the difference of two levels' exam scores ({QUESTIONS} questions) over works. Student's t
+alone claims certainty where no exam differs; the product's rule takes an exact bound until {ENOUGH_DIFFERING}
+works differ. Coverage above 97 % is that bound's price. The last condition is the rule's limit: one exam in
+twenty half fails.
 """
 Floats = NDArray[np.float64]
 Ends = tuple[Any, Any]
@@ -111,7 +113,7 @@ TIMES = (
 SOME_TIMES = [
     times for times in TIMES if (times.a, times.b) in ((0.1, 0.1), (0.1, 0.3), (0.3, 0.1), (1.0, 1.0))
 ]
-"""For the least squares, which are simulated one experiment at a time."""
+"""For what is simulated one experiment at a time."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,9 @@ def main() -> None:
     """Simulate every condition and write the figures and what they say."""
     frame = pd.DataFrame([*ratios(), *unpaired(), *scores()])
     frame["within_93_97"] = frame["coverage"].round(4).between(0.93, 0.97)
-    frame["is_product"] = [PRODUCT[row.quantity] == row.method for row in frame.itertuples()]
+    frame["is_product"] = frame["method"] == frame["quantity"].map(PRODUCT)
+    # There the product gives no interval.
+    frame["is_product"] &= ~frame["quantity"].str.startswith("unpaired") | (frame["n"] >= FEWEST_UNPAIRED)
     text = frame.to_csv(index=False, lineterminator="\n", float_format="%.4g")
     write_text(OUT / "interval_coverage.csv", text)
     write_text(OUT / "interval_coverage.md", page(frame))
@@ -174,8 +178,14 @@ def page(frame: pd.DataFrame) -> str:
     for (shape, n), group in of_scores.groupby(["shape", "n"], sort=False):
         rule, alone = (group.loc[group["is_product"] == own, "coverage"].iloc[0] for own in (True, False))
         lines.append(f"| {shape} | {n} | {rule:.1%} | {alone:.1%} |")
+    # Over-coverage of the scores' exact bound is its price, and is said above.
     misses = frame[frame["is_product"] & ~frame["within_93_97"]]
-    lines += ["", f"Rows of the product's own methods outside 93 to 97 %: {len(misses)}.", ""]
+    misses = misses[(misses["quantity"] != "score difference") | (misses["coverage"] < 0.93)]
+    lines += [
+        "",
+        f"Rows of the product's own methods outside 93 to 97 %, or, of scores, below 93 %: {len(misses)}.",
+        "",
+    ]
     lines += [f"- {_condition(row)}: {row.coverage:.1%}" for row in misses.itertuples()]
     return "\n".join([*lines, ""])
 
@@ -196,31 +206,27 @@ def ratios() -> Iterator[dict[str, Any]]:
 
 
 def unpaired() -> Iterator[dict[str, Any]]:
-    """Ratios of runs that share no block: equal numbers on both sides, and where least squares take over."""
-    for number, (times, n) in enumerate(itertools.product(TIMES, RUNS)):
+    """Ratios of runs that share no block: one work with equal and unequal numbers of runs, and five works."""
+    for number, (times, n) in enumerate(itertools.product(TIMES, RUNS[:-1])):
         random = np.random.default_rng([SEED, 1, number])
-        a, b = (np.log(side) for side in times.draw(random, (EXPERIMENTS, n), 0.0))
-        yield _row("unpaired ratio", times, n, PRODUCT["unpaired ratio"], _ends(*welch_interval(a, b)), 0.0)
-        if n in (3, 5, 10) and times in SOME_TIMES:
-            for name in ("unpaired ratio, one run against n", "unpaired ratio, five works"):
-                yield _row(name, times, n, PRODUCT[name], _least_squares(name, times, n, random), 0.0)
-
-
-def _least_squares(name: str, times: Times, n: int, random: np.random.Generator) -> Ends:
-    works, runs_a = (1, 1) if name.endswith("against n") else (5, n)
-    a, b = (np.log(side) for side in times.draw(random, (RESAMPLED, works, n), 0.0))
-    # Works take from 1 to 5 times as long.
-    longer = np.log(np.arange(1, works + 1))[:, None]
-    found = [
-        unpaired_interval([*(x + longer)[:, :runs_a]], [*(y + longer)]) for x, y in zip(a, b, strict=True)
-    ]
-    return _ends(*np.array(found).T)
+        a, b = (np.log(side) for side in times.draw(random, (EXPERIMENTS, 10), 0.0))
+        for name, runs_b in (("unpaired ratio", n), ("unpaired ratio, n runs against ten", 10)):
+            ends = _ends(*welch_interval(a[:, :n], b[:, :runs_b]))
+            yield _row(name, times, n, PRODUCT[name], ends, 0.0)
+    for number, (times, runs) in enumerate(itertools.product(SOME_TIMES, (1, 2))):
+        random = np.random.default_rng([SEED, 2, number])
+        a, b = (np.log(side) for side in times.draw(random, (RESAMPLED, 5, runs), 0.0))
+        # Works take from 1 to 5 times as long.
+        longer = np.log(np.arange(1, 6))[:, None]
+        found = [unpaired_interval([*(x + longer)], [*(y + longer)]) for x, y in zip(a, b, strict=True)]
+        name = "unpaired ratio, five works"
+        yield _row(name, times, 5 * runs, PRODUCT[name], _ends(*np.array(found).T), 0.0)
 
 
 def scores() -> Iterator[dict[str, Any]]:
     """Differences of scores over works: the product's rule, and Student's t alone."""
     for number, (exams, n) in enumerate(itertools.product(EXAMS, WORKS)):
-        gaps = exams.draw(np.random.default_rng([SEED, 2, number]), (RESAMPLED, n))
+        gaps = exams.draw(np.random.default_rng([SEED, 3, number]), (RESAMPLED, n))
         found = [_score_ends(row) for row in gaps]
         method = PRODUCT["score difference"]
         for name, ends in (
@@ -267,7 +273,7 @@ def order_statistics(values: Floats) -> Ends:
 
 def bootstraps(values: Floats) -> tuple[Ends, Ends]:
     """Percentile and BCa intervals of the median from the same resamples, by `scipy.stats.bootstrap`."""
-    random = np.random.default_rng([SEED, 3, values.shape[-1]])
+    random = np.random.default_rng([SEED, 4, values.shape[-1]])
     with np.errstate(all="ignore"):
         found = stats.bootstrap(
             (values,), np.median, axis=-1, n_resamples=RESAMPLES, method="BCa", rng=random, batch=100

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from swarmlab import lab
-from swarmlab.errors import SwarmlabError
+from swarmlab.errors import SwarmlabError, UserError
 from swarmlab.records.record import Record
 
 app = typer.Typer(
@@ -206,6 +206,61 @@ def _show_whatif(console: Console, told: "lab.WhatIf", *, as_json: bool) -> None
         return
     for table in told.tables():
         console.print(table)
+
+
+State = Literal["cold", "warm", "mixed"]
+Levels = Annotated[Path, typer.Option(help="Results folder in which a bare name is a level.")]
+
+
+@app.command()
+def compare(
+    a: Annotated[
+        str | None, typer.Argument(help="A level, a results folder, a level's or a run's, or FOLDER:LEVEL.")
+    ] = None,
+    b: Annotated[str | None, typer.Argument(help="The same; how many times faster is it than A?")] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Reference results: has A (default: --results) become worse?")
+    ] = None,
+    results: Levels = Path("results/levels"),
+    cache: Annotated[State | None, typer.Option(help="Only this cache state.")] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="With --against: share of a duration that is noise.")
+    ] = 0.05,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare two sides that did the same work, or new runs with a reference (exit code 1: a regression)."""
+    if against is not None:
+        if b is not None:
+            raise UserError("--against takes one folder of new runs; name no second side")
+        guard = lab.against(a or results, against, tolerance=tolerance)
+        _print(guard, as_json=as_json)
+        raise typer.Exit(1 if guard.is_regression else 0)
+    if a is None or b is None:
+        raise UserError("compare needs two sides, or --against REFERENCE")
+    _print(lab.compare(a, b, results=results, cache=cache), as_json=as_json)
+
+
+@app.command()
+def certify(
+    a: Annotated[str, typer.Argument(help="The baseline: a level, FOLDER:LEVEL or a level's folder.")],
+    b: Annotated[str, typer.Argument(help="What is to be certified against it.")],
+    margin: Annotated[float, typer.Option(help="Non-inferiority margin of every quality score.")] = 0.01,
+    results: Levels = Path("results/levels"),
+    cache: Annotated[
+        State | None, typer.Option(help="Cache state to judge; cold where both have it.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write, without suffix.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say whether B is faster than A and as good, and write that down as JSON and as a page."""
+    _print(lab.certify(a, b, margin=margin, results=results, cache=cache, out=out), as_json=as_json)
+
+
+def _print(found: "lab.Comparison | lab.Guard | lab.Certificate", *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(found.as_dict(), indent=2) + "\n")
+    else:
+        _console().print(found)
 
 
 def run_line(record: Record, was_there: bool, number: int, total: int) -> str:

@@ -1,7 +1,10 @@
 """The laboratory: plan an experiment, run its cells, read its results."""
 
 from swarmlab.lab.api import Plan, arun, execute, make_cell, plan, run
+from swarmlab.lab.certify import Certificate, certify
+from swarmlab.lab.compare import Comparison, compare
 from swarmlab.lab.experiment import Cell, Spec, default_spec, load_spec
+from swarmlab.lab.guard import Guard, against
 from swarmlab.lab.ledger import ablation_spec, ledger_json, ledger_tables
 from swarmlab.lab.measure import ameasure, measure
 from swarmlab.lab.results import Result, open_results, republish, run_figure
@@ -11,14 +14,20 @@ from swarmlab.lab.whatif_experiment import whatif_experiment
 
 __all__ = [
     "Cell",
+    "Certificate",
+    "Comparison",
+    "Guard",
     "Plan",
     "Result",
     "Spec",
     "WhatIf",
     "ablation_spec",
+    "against",
     "ameasure",
     "arun",
     "bottlenecks_table",
+    "certify",
+    "compare",
     "default_spec",
     "execute",
     "ledger_json",

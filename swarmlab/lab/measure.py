@@ -112,15 +112,19 @@ async def ameasure(cell: Cell) -> Record:
     return record
 
 
-async def run_together(cell: Cell, runs: int) -> list[Measured]:
-    """Start several cold runs of a cell at once, on one loaded model and without a cache on disk."""
+async def run_together(cells: Sequence[Cell]) -> list[Measured]:
+    """Start cold runs of several cells at once, on one loaded model and without a cache on disk."""
     clock = WallClock()
-    bench = await asyncio.to_thread(_set_up, cell, clock)
-    uncached = cell.model_copy(update={"level": cell.level.model_copy(update={"cache": ()})})
+    benches = [await asyncio.to_thread(_set_up, cells[0], clock)]
+    model = benches[0].model
     try:
-        return await asyncio.gather(*(_run_once(uncached, bench, clock) for _ in range(runs)))
+        for cell in cells[1:]:
+            benches.append(await asyncio.to_thread(_set_up, cell, clock, model))
+        uncached = [c.model_copy(update={"level": c.level.model_copy(update={"cache": ()})}) for c in cells]
+        pairs = zip(uncached, benches, strict=True)
+        return await asyncio.gather(*(_run_once(cell, bench, clock) for cell, bench in pairs))
     finally:
-        bench.model.close()
+        model.close()
 
 
 def measure(cell: Cell) -> Record:
@@ -130,7 +134,7 @@ def measure(cell: Cell) -> Record:
         return pool.submit(lambda: asyncio.run(ameasure(cell))).result()
 
 
-def _set_up(cell: Cell, clock: Clock) -> Bench:
+def _set_up(cell: Cell, clock: Clock, model: LoadedModel | None = None) -> Bench:
     start_ns = clock.now_ns()
     dataset = open_dataset(cell.data)
     if dataset.fingerprint != cell.data_fingerprint:
@@ -141,7 +145,8 @@ def _set_up(cell: Cell, clock: Clock) -> Bench:
     required = {i: value for i, value in known.items() if i.partition(".")[0] in cell.brief.plan}
     place = (region_dimension(dataset.columns) or "region").removesuffix("_id")
     exam = set_exam(required, entities(dataset, scope), seed=cell.seed, place=place)
-    model = load_model(cell.model, clock=clock, seed=cell.seed, base_url=cell.base_url)
+    if model is None:
+        model = load_model(cell.model, clock=clock, seed=cell.seed, base_url=cell.base_url)
     return Bench(dataset, model, required, exam, (clock.now_ns() - start_ns) / 1e9)
 
 

@@ -20,7 +20,7 @@ from swarmlab.records.published import load_study
 from swarmlab.records.report import publish as publish_records
 
 SPEC = "spec.yaml"
-_PUBLISHED = ("manifest.json", SPEC, "report.html", "figures", "*.csv", "*.parquet", "*.md")
+_PUBLISHED = ("manifest.json", SPEC, "report.html", "figures", "certificates", "*.csv", "*.parquet", "*.md")
 
 
 def write_plan(folder: Path, spec: Spec, dataset: Dataset, cells: Sequence[Cell]) -> None:

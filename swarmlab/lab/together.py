@@ -1,4 +1,4 @@
-"""Several runs of one cell at once on one model: what each takes when they share it."""
+"""Several runs at once on one model: what each takes when they share it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,10 +9,11 @@ from swarmlab.lab.measure import run_together
 from swarmlab.trace.spans import Span
 
 
-def measure_together(cell: Cell, runs: int) -> list[Sequence[Span]]:
-    """Start `runs` runs of a cell at once in this process, on one loaded model; no run folder is written.
+def measure_together(cells: Sequence[Cell]) -> list[Sequence[Span]]:
+    """Start one run of each cell at once in this process, on one loaded model; no run folder is written.
 
-    Call it in a process that does nothing else.
+    Call it in a process that does nothing else. The cells should ask different things: of equal prompts the
+    model's prefix cache would prefill only the first.
 
     Returns
     -------
@@ -26,8 +27,8 @@ def measure_together(cell: Cell, runs: int) -> list[Sequence[Span]]:
     UserError
         The data or the model cannot be used.
     """
-    measured = asyncio.run(run_together(cell, runs))
+    measured = asyncio.run(run_together(cells))
     for one in measured:
         if one.error is not None:
-            raise ModelError(f"one of {runs} runs at once failed: {one.error}")
+            raise ModelError(f"one of {len(cells)} runs at once failed: {one.error}")
     return [one.spans for one in measured]

@@ -15,7 +15,7 @@ from swarmlab.lab.changed import REQUIRED_CALLS
 from swarmlab.lab.experiment import load_spec
 from swarmlab.lab.publish import SPEC
 from swarmlab.lab.whatif_experiment import check_all, predict_from
-from swarmlab.lab.whatif_spec import LevelQuestion, WhatIfSpec, changed_level
+from swarmlab.lab.whatif_spec import LevelQuestion, WhatIfSpec, check_runnable
 from swarmlab.records.predictions import display_predictions
 from swarmlab.records.render import duration_text, frame_table
 from swarmlab.records.store import RECORD, read_record
@@ -188,11 +188,12 @@ def _spec_of(path: Path, changes: tuple[str, ...], repeats: int) -> WhatIfSpec:
             model=experiment.model,
             base_url=experiment.base_url,
             brief=brief,
+            other_briefs=tuple(other for other in experiment.briefs if other != brief),
             seed=seed,
             repeats=repeats,
             levels=(LevelQuestion(base=levels[level_name], changes=(changes,)),),
         )
     except ValidationError as error:
         raise SpecError(first_problem(error)) from error
-    changed_level(levels[level_name], changes)
+    check_runnable(spec)
     return spec

@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from swarmlab.agents.brief import Brief
 from swarmlab.agents.levels import Level
 from swarmlab.errors import StoreError, SwarmlabError
 from swarmlab.lab.api import plan
@@ -210,15 +211,16 @@ class _LevelRuns:
     folder: Path
 
     def __call__(self, repeat: int, stage: str) -> list[list[Span]]:
-        cell = self._cell(repeat, stage)
         if self.how.concurrency > 1:
-            return self._together(cell)
+            briefs = (self.spec.brief, *self.spec.other_briefs)[: self.how.concurrency]
+            return self._together([self._cell(repeat, stage, brief) for brief in briefs])
+        cell = self._cell(repeat, stage, self.spec.brief)
         record = finished_record(cell) or run_cell(cell)
         if record.status != "ok":
             raise SwarmlabError(f"{record.level} {record.run_id} failed: {record.error}")
         return [read_spans(run_folder(Path(cell.out), record.level, record.run_id))]
 
-    def _cell(self, repeat: int, stage: str) -> Cell:
+    def _cell(self, repeat: int, stage: str, brief: Brief) -> Cell:
         level: Level = self.how.level
         planned = plan(
             out=self.folder,
@@ -227,7 +229,7 @@ class _LevelRuns:
             data=self.spec.data,
             model=self.spec.model,
             base_url=self.spec.base_url,
-            brief=self.spec.brief,
+            brief=brief,
             seed=self.spec.seed,
             workers=self.how.workers,
             repeats=repeat + 1,
@@ -235,13 +237,13 @@ class _LevelRuns:
         )
         return planned.cells[repeat]
 
-    def _together(self, cell: Cell) -> list[list[Span]]:
-        place = run_folder(Path(cell.out), cell.level.name, f"together-{cell.run_id}")
-        files = [place / f"spans-{number}.jsonl" for number in range(self.how.concurrency)]
+    def _together(self, cells: Sequence[Cell]) -> list[list[Span]]:
+        place = run_folder(Path(cells[0].out), cells[0].level.name, f"together-{cells[0].run_id}")
+        files = [place / f"spans-{number}.jsonl" for number in range(len(cells))]
         if not all(file.exists() for file in files):
             # A process of its own, as every run has.
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                traces = pool.submit(measure_together, cell, self.how.concurrency).result()
+                traces = pool.submit(measure_together, cells).result()
             place.mkdir(parents=True, exist_ok=True)
             for file, spans in zip(files, traces, strict=True):
                 write_spans(file, spans)

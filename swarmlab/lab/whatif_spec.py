@@ -46,6 +46,8 @@ class WhatIfSpec(BaseModel):
     model: str = "embedded"
     base_url: str | None = None
     brief: Annotated[Brief, BeforeValidator(load_brief)] = Brief()
+    other_briefs: tuple[Annotated[Brief, BeforeValidator(load_brief)], ...] = ()
+    """Briefs of the second, third, … of several runs at once, which must not all ask the same."""
     seed: Seed = 0
     repeats: Annotated[int, Field(ge=1, le=100)] = 3
     """Runs of each base before predicting, and of each base and each changed run when testing."""
@@ -81,13 +83,26 @@ def load_whatif_spec(path: Path) -> WhatIfSpec:
     names = [question.base.name for question in spec.levels] + [g.graph.name for g in spec.graphs]
     if len(set(names)) < len(names):
         raise SpecError(f"experiment {path}: a base or graph is listed twice; put all changes under one")
+    try:
+        check_runnable(spec)
+    except SpecError as error:
+        raise SpecError(f"experiment {path}: {error}") from error
+    return spec
+
+
+def check_runnable(spec: WhatIfSpec) -> None:
+    """Refuse a change that can be predicted but not run; raises SpecError, which names it."""
     for question in spec.levels:
         for changes in question.changes:
-            changed_level(question.base, changes)
+            together = changed_level(question.base, changes).concurrency
+            if together > 1 + len(spec.other_briefs):
+                raise SpecError(
+                    f"{together} runs at once need {together - 1} other briefs (`other_briefs`, or `briefs` "
+                    "of the run's experiment), for equal runs would share the model's prefix cache"
+                )
     for asked in spec.graphs:
         for changes in asked.changes:
             changed_graph(asked.graph, parse_changes(changes))
-    return spec
 
 
 def changed_level(base: Level, changes: Changed) -> ChangedRun:

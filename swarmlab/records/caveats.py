@@ -13,7 +13,7 @@ def caveats(comparison: pd.DataFrame) -> list[str]:
     """Return the sentences without which the table would mislead, those that apply."""
     ours = comparison[comparison["kind"] != "published"]
     found: list[str | None] = [_ratio_sentence(ours), _exploratory_sentence(ours), *_failure_sentences(ours)]
-    found += _alert_sentences(ours)
+    found += [*_alert_sentences(ours), *_aa_sentences(ours)]
     found += [_reason_sentence(ours), _roster_sentence(ours), _lossy_sentence(ours), _token_sentence(ours)]
     if (ours["kind"] == "simulated").any():
         profiles = ", ".join(sorted(ours["profile"].dropna().unique())) or "not named"
@@ -65,6 +65,20 @@ def _alert_sentences(ours: pd.DataFrame) -> list[str]:
             rule, _, count = alert.partition(" (")
             by_rule.setdefault(rule, []).append(f"{row.level} ({_cache(row)}, {count.rstrip(')')})")
     return [f"! {rule}: {', '.join(rows)}." for rule, rows in by_rule.items()]
+
+
+def _aa_sentences(ours: pd.DataFrame) -> list[str]:
+    """Say of each A/A pair whether two names for one level came out alike, as they must."""
+    sentences = []
+    for row in _rows(ours[ours["aa_of"].notna()]):
+        measured = f"A/A check: {row.level} ({_cache(row)}) is {row.aa_of} under another name"
+        if pd.isna(row.aa_covers_1):
+            sentences.append(f"{measured}; too few pairs for an interval.")
+            continue
+        interval = f"{row.aa_ratio:.2f} [{row.aa_ratio_low:.2f}, {row.aa_ratio_high:.2f}]"
+        covers = "covers 1, as it must" if row.aa_covers_1 else "does not cover 1: trust nothing smaller"
+        sentences.append(f"{measured}; its ratio {interval} {covers}.")
+    return sentences
 
 
 def _reason_sentence(ours: pd.DataFrame) -> str | None:

@@ -5,6 +5,19 @@ from typing import Any
 import pandas as pd
 
 from swarmlab.records.interval import RATIO_METHOD, RatioInterval, ratio_interval
+from swarmlab.records.pairs import (
+    ALIKE,
+    LEVEL_ORDER,
+    AaCheck,
+    aa_check,
+    alike,
+    by_pair,
+    level_key,
+    paired,
+    twin_of,
+    with_pair,
+    works_of,
+)
 from swarmlab.records.published import PublishedRun, SourceStudy
 
 __all__ = [
@@ -12,32 +25,33 @@ __all__ = [
     "EXPLORATORY_BELOW",
     "LEVEL_ORDER",
     "comparison",
+    "failure_bound",
     "level_key",
     "study_frame",
     "study_split_frame",
 ]
 
 BASELINE = "blackboard"
-LEVEL_ORDER = ("blackboard", "none", "partial", "full")
-"""The presets' order in tables and plots; other levels follow by name."""
 EXPLORATORY_BELOW = 10
 
 _CACHE_ORDER = ("cold", "mixed", "warm")
-_WORK = ["work_id", "clock", "model", "profile"]
-"""Only runs equal in these are compared: the same work on the same clock by the same model."""
-_GROUP = [*_WORK, "cache_state", "level"]
+_SAME = (*ALIKE, "cache_state")
+_GROUP = [*_SAME, "level"]
 
 _DTYPES = {
     **dict.fromkeys(
         ("kind", "level", "cache_state", "model", "profile", "clock", "data_name", "work_id"), "str"
     ),
-    **dict.fromkeys(("attempted", "succeeded", "n"), "Int64"),
+    **dict.fromkeys(("attempted", "succeeded", "n", "n_works"), "Int64"),
     "failure_bound": "str",
     **dict.fromkeys(("duration_median_s", "duration_min_s", "duration_max_s"), "float64"),
     "baseline": "str",
     **dict.fromkeys(("ratio", "ratio_low", "ratio_high", "ratio_median"), "float64"),
     "n_pairs": "Int64",
     "ratio_method": "str",
+    "aa_of": "str",
+    **dict.fromkeys(("aa_ratio", "aa_ratio_low", "aa_ratio_high"), "float64"),
+    "aa_covers_1": "boolean",
     **dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), "float64"),
     "tokens_source": "str",
     **dict.fromkeys(("tokens_per_s", "cost_usd"), "float64"),
@@ -73,7 +87,13 @@ _MEDIANS = (
     "other_cpu_share",
 )
 _MEANS = ("fact_coverage", "groundedness", "decision_accuracy", "keyword_accuracy", "chance_accuracy")
-_LABELS = (*_GROUP, "data_name", "tokens_source", "roster", "lossy_switches", "tool_choice")
+_LABELS = (
+    *(name for name in _GROUP if name != "data_fingerprint"),
+    "tokens_source",
+    "roster",
+    "lossy_switches",
+    "tool_choice",
+)
 
 
 def comparison(
@@ -93,12 +113,14 @@ def comparison(
     Returns
     -------
     DataFrame
-        One row a level, cache state, model and work. Durations (s): median, minimum and maximum of the runs
-        that succeeded. `ratio`: how many times faster than the baseline, with its 95 % interval, over pairs
-        (equal `pair` and cache state) in which both succeeded; missing, with a `note`, where there is none.
-        Tokens, cost and counts are medians; quality scores (0 to 1) are means; `cache_hit_rate` is pooled.
+        One row a level, cache state, model and data set, over all the works (`n_works`) it went through.
+        Durations (s): median, minimum and maximum of the runs that succeeded. `ratio`: how many times faster
+        than the baseline (geometric mean, `ratio_median` beside it) with its 95 % interval, over pairs (equal
+        `work_id`, `pair` and cache state) in which both succeeded; missing, with a `note`, where there is
+        none. `aa_…`: a level against the one of the same switches. Tokens, cost and counts are medians;
+        quality scores (0 to 1) are means; `cache_hit_rate` is pooled.
     """
-    keyed = runs.assign(_pair=runs["pair"].fillna(runs["repeat"]))
+    keyed = with_pair(runs)
     rows = [_row(group, keyed, baseline) for _, group in keyed.groupby(_GROUP, dropna=False, sort=False)]
     rows.sort(key=_row_order)
     ours = pd.DataFrame(rows, columns=list(_DTYPES)).astype(_DTYPES)
@@ -111,11 +133,6 @@ def study_frame(study: SourceStudy | None) -> pd.DataFrame:
     """Return the published rows in the columns of the comparison, marked "published"."""
     rows = [] if study is None else [_published_row(run) for run in study.runs]
     return pd.DataFrame(rows, columns=list(_DTYPES)).astype(_DTYPES)
-
-
-def level_key(level: str) -> tuple[int, str]:
-    """Return the key that sorts levels: the presets in their order, then others by name."""
-    return (LEVEL_ORDER.index(level) if level in LEVEL_ORDER else len(LEVEL_ORDER), level)
 
 
 def study_split_frame(study: SourceStudy | None) -> pd.DataFrame:
@@ -132,7 +149,7 @@ def _published_row(run: PublishedRun) -> dict[str, Any]:
         "attempted": 1,
         "succeeded": succeeded,
         "n": succeeded,
-        "failure_bound": _failure_bound(1, succeeded),
+        "failure_bound": failure_bound(1, succeeded),
         "duration_median_s": run.duration_s,
         "duration_min_s": run.duration_s,
         "duration_max_s": run.duration_s,
@@ -148,72 +165,84 @@ def _row(group: pd.DataFrame, runs: pd.DataFrame, baseline: str) -> dict[str, An
     succeeded = group[group["status"] == "ok"]
     row: dict[str, Any] = {name: _label(group[name]) for name in _LABELS}
     row["kind"] = "simulated" if row["clock"] == "virtual" else "measured"
+    works = works_of(group)
+    row["work_id"] = works[0] if len(works) == 1 else f"{len(works)} works" if works else None
     row["attempted"], row["succeeded"], row["n"] = len(group), len(succeeded), len(succeeded)
-    row["failure_bound"] = _failure_bound(len(group), len(succeeded))
-    row["duration_median_s"] = succeeded["duration_s"].median()
-    row["duration_min_s"], row["duration_max_s"] = (
-        succeeded["duration_s"].min(),
-        succeeded["duration_s"].max(),
-    )
+    row["n_works"] = len(works_of(succeeded))
+    row["failure_bound"] = failure_bound(len(group), len(succeeded))
+    durations = succeeded["duration_s"]
+    row["duration_median_s"] = durations.median()
+    row["duration_min_s"], row["duration_max_s"] = durations.min(), durations.max()
     row.update({name: succeeded[name].astype("float64").median() for name in _MEDIANS})
     row.update({name: succeeded[name].mean() for name in _MEANS})
     row["cache_hit_rate"] = _hit_rate(succeeded)
     row["alerts"] = _alerts(group)
-    other = _counterpart(group, runs, baseline)
+    # Without an identity nothing says that the runs were alike.
+    same = alike(runs, group.iloc[0], _SAME) if pd.notna(group["clock"].iloc[0]) else group
+    other = same[same["level"] == baseline]
     row["baseline"] = baseline
     row["roster_differs"] = _differs(row["roster"], _label(other["roster"]))
-    interval, median, reason = _ratio(group, other, baseline)
+    interval, reason = _ratio(group, other, baseline)
     if interval is not None:
         row["ratio"], row["ratio_low"], row["ratio_high"] = interval.ratio, interval.low, interval.high
-        row["ratio_median"], row["n_pairs"] = median, interval.n
+        row["ratio_median"], row["n_pairs"] = interval.median, interval.n
         row["ratio_method"] = "baseline" if row["level"] == baseline else RATIO_METHOD
-    row["note"] = _note(row, group, reason)
+    twin = _twin(row["level"], same)
+    if twin is not None:
+        row["aa_of"], row["aa_ratio"], row["aa_covers_1"] = twin.twin, twin.ratio, twin.covers_1
+        row["aa_ratio_low"], row["aa_ratio_high"] = twin.low, twin.high
+    row["note"] = _note(row, group, other, reason, twin)
     return row
-
-
-def _counterpart(group: pd.DataFrame, runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Return the baseline's runs of the same work, clock, model, profile and cache state."""
-    first = group.iloc[0]
-    same = runs["level"] == baseline
-    for name in (*_WORK, "cache_state"):
-        same &= runs[name].isna() if pd.isna(first[name]) else runs[name] == first[name]
-    # Without an identity nothing says that the work was the same.
-    return runs[same] if pd.notna(first["work_id"]) and pd.notna(first["clock"]) else runs.iloc[:0]
 
 
 def _ratio(
     group: pd.DataFrame, other: pd.DataFrame, baseline: str
-) -> tuple[RatioInterval | None, float | None, str | None]:
-    """Return the interval, the median of the paired ratios, and why there is none."""
-    ours, theirs = _by_pair(group), _by_pair(other)
+) -> tuple[RatioInterval | None, str | None]:
+    """Return the interval, and why there is none."""
+    ours = by_pair(group)
+    if not (group["status"] == "ok").any():
+        return None, "no run succeeded"
     if ours.empty:
-        return None, None, "no run succeeded"
+        return None, "no run of known work succeeded"
     if group["level"].iloc[0] == baseline:
-        return RatioInterval(1.0, None, None, len(ours)), 1.0, None
-    if other.empty:
-        return None, None, f"no {baseline} run of the same work, clock and model"
-    pairs = ours.index.intersection(theirs.index)
+        return RatioInterval(1.0, None, None, len(ours), 1.0), None
+    if not set(works_of(group)) & set(works_of(other)):
+        return None, f"no {baseline} run of the same work, clock and model"
+    pairs = paired(other, group)
     if pairs.empty:
-        return None, None, f"no pair with {baseline} in which both succeeded"
-    above, below = theirs.loc[pairs], ours.loc[pairs]
-    return ratio_interval(above.tolist(), below.tolist()), float((above / below).median()), None
+        return None, f"no pair with {baseline} in which both succeeded"
+    return ratio_interval(pairs["a"].tolist(), pairs["b"].tolist()), None
 
 
-def _by_pair(group: pd.DataFrame) -> "pd.Series[float]":
-    """Return the duration of each pair that succeeded; several in one pair count once, as their median."""
-    succeeded = group[(group["status"] == "ok") & group["_pair"].notna() & (group["duration_s"] > 0)]
-    return succeeded.groupby("_pair")["duration_s"].median()
+def _twin(level: str, same: pd.DataFrame) -> AaCheck | None:
+    """Check a level against the first of the same switches; that one has no such row of its own."""
+    twin = twin_of(level, same)
+    if twin is None or level_key(level) < level_key(twin):
+        return None
+    return aa_check(level, twin, same)
 
 
-def _note(row: dict[str, Any], group: pd.DataFrame, reason: str | None) -> str:
+def _note(
+    row: dict[str, Any],
+    group: pd.DataFrame,
+    other: pd.DataFrame,
+    reason: str | None,
+    twin: AaCheck | None,
+) -> str:
     interrupted = int((group["status"] == "interrupted").sum())
     lost = row["succeeded"] - row["n_pairs"] if row.get("n_pairs") is not None else 0
     hits = int((group["cache_hits"].fillna(0) > 0).sum()) if row["cache_state"] == "cold" else 0
+    works = works_of(group)
+    shared = sum(work in works_of(other) for work in works)
     parts = (
         "exploratory" if 0 < row["n"] < EXPLORATORY_BELOW else None,
         "n = 1, no interval" if row.get("n_pairs") == 1 and row["level"] != row["baseline"] else None,
         reason,
         f"{lost} without a partner" if lost > 0 and reason is None else None,
+        f"{shared} of {len(works)} works shared with {row['baseline']}: only their pairs count"
+        if 0 < shared < len(works)
+        else None,
+        str(twin) if twin else None,
         f"{interrupted} interrupted" if interrupted else None,
         f"{hits} cold runs had cache hits" if hits else None,
         "the model chose the tools" if row["tool_choice"] == "model" else None,
@@ -222,7 +251,7 @@ def _note(row: dict[str, Any], group: pd.DataFrame, reason: str | None) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _failure_bound(attempted: int, succeeded: int) -> str:
+def failure_bound(attempted: int, succeeded: int) -> str:
     """Say what the runs tell about the failure rate: the rule of three when none failed."""
     if succeeded < attempted:
         return f"{attempted - succeeded} of {attempted} failed"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 __all__ = [
+    "FEWEST_UNPAIRED",
     "RATIO_METHOD",
     "UNPAIRED_METHOD",
     "DurationInterval",
@@ -28,7 +29,9 @@ __all__ = [
 Floats = NDArray[np.float64]
 
 RATIO_METHOD = "geometric mean of paired ratios; t interval on their logarithms"
-UNPAIRED_METHOD = "ratio of geometric means, runs not paired; t interval on log durations within equal work"
+UNPAIRED_METHOD = "ratio of geometric means, runs not paired; Welch's t on log durations within equal work"
+FEWEST_UNPAIRED = 3
+"""Runs a side, or works, that an interval takes where runs are not paired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +151,15 @@ def unpaired_interval(above: Sequence[Floats], below: Sequence[Floats]) -> tuple
     Parameters
     ----------
     above, below
-        Values by work, in the same order of works; each shape (n,), n >= 1, and not of equal lengths needed.
+        Values by work, in the same order of works; each shape (n,), n >= 1, not necessarily equal.
 
     Returns
     -------
     tuple of float
-        The difference of means and the 95 % margin to either side, NaN where nothing tells the spread. One
-        work: Welch's t, or, where a side has one run only, with the other's spread for both. Several works:
-        least squares with an effect for each work and one for the side, so that works may differ in length
-        and in number of runs; with one run each it is the paired t over works.
+        The difference of means, each work counting alike, and the 95 % margin to either side. Where both
+        sides repeat their works, Welch's t with each side's spread pooled within works (with one work plainly
+        Welch's t, from `FEWEST_UNPAIRED` runs a side on); else Student's t over the works' differences, from
+        `FEWEST_UNPAIRED` works on; else NaN: with fewer, coverage was seen to leave 93 to 97 %.
 
     Raises
     ------
@@ -165,18 +168,17 @@ def unpaired_interval(above: Sequence[Floats], below: Sequence[Floats]) -> tuple
     """
     if not above:
         raise ValueError("an unpaired difference needs a work that both sides did")
-    if len(above) == 1 and min(len(above[0]), len(below[0])) > 1:
-        difference, margin = welch_interval(above[0], below[0])
-        return float(difference), float(margin)
-    weights = np.array([len(a) * len(b) / (len(a) + len(b)) for a, b in zip(above, below, strict=True)])
     gaps = np.array([a.mean() - b.mean() for a, b in zip(above, below, strict=True)])
-    centre = float((weights * gaps).sum() / weights.sum())
-    within = sum(float(((values - values.mean()) ** 2).sum()) for values in (*above, *below))
-    squares = within + float((weights * (gaps - centre) ** 2).sum())
-    freedom = sum(map(len, above)) + sum(map(len, below)) - len(above) - 1
-    if freedom < 1:
-        return centre, float("nan")
-    return centre, float(stats.t.ppf(0.975, freedom)) * float(np.sqrt(squares / freedom / weights.sum()))
+    freedoms = [sum(map(len, side)) - len(side) for side in (above, below)]
+    if min(freedoms) >= FEWEST_UNPAIRED - 1:
+        errors = [
+            _squared_error(side, freedom) for side, freedom in zip((above, below), freedoms, strict=True)
+        ]
+        return float(gaps.mean()), float(_welch_margin(errors, freedoms))
+    if len(gaps) >= FEWEST_UNPAIRED:
+        centre, margin = t_interval(gaps)
+        return float(centre), float(margin)
+    return float(gaps.mean()), float("nan")
 
 
 def t_interval(values: Floats) -> tuple[Any, Any]:
@@ -189,19 +191,30 @@ def t_interval(values: Floats) -> tuple[Any, Any]:
 
 
 def welch_interval(above: Floats, below: Floats) -> tuple[Any, Any]:
-    """Return difference of means and 95 % margin over the last axis by Welch's t; two or more values a side.
+    """Return difference of means and 95 % margin over the last axis by Welch's t; two or more a side."""
+    sides = (above, below)
+    errors = [side.var(axis=-1, ddof=1) / side.shape[-1] for side in sides]
+    margin = _welch_margin(errors, [side.shape[-1] - 1 for side in sides])
+    return above.mean(axis=-1) - below.mean(axis=-1), margin
+
+
+def _welch_margin(errors: Sequence[Any], freedoms: Sequence[int]) -> Any:
+    """Return the 95 % margin of a difference from each side's squared standard error.
 
     Source: B. L. Welch, "The generalization of 'Student's' problem when several different population
     variances are involved", Biometrika 34 (1947).
     """
-    sides = (above, below)
-    errors = [side.var(axis=-1, ddof=1) / side.shape[-1] for side in sides]
     total = errors[0] + errors[1]
-    parts = sum(error**2 / (side.shape[-1] - 1) for error, side in zip(errors, sides, strict=True))
+    parts = errors[0] ** 2 / freedoms[0] + errors[1] ** 2 / freedoms[1]
     # Without any spread the freedom does not matter, but 0 / 0 would.
     freedom = np.where(total > 0, total**2 / np.where(total > 0, parts, 1.0), 1.0)
-    margin = stats.t.ppf(0.975, freedom) * np.sqrt(total)
-    return above.mean(axis=-1) - below.mean(axis=-1), margin
+    return stats.t.ppf(0.975, freedom) * np.sqrt(total)
+
+
+def _squared_error(side: Sequence[Floats], freedom: int) -> float:
+    """Return the squared standard error of the mean of the works' means, the spread pooled within works."""
+    squares = sum(float(((values - values.mean()) ** 2).sum()) for values in side)
+    return squares / freedom * sum(1 / len(values) for values in side) / len(side) ** 2
 
 
 def _logs(durations: Sequence[float]) -> Floats:

@@ -19,6 +19,7 @@ __all__ = [
     "display_frame",
     "display_steps",
     "duration_text",
+    "escape_cell",
     "frame_table",
     "render_breakdown",
     "render_table",
@@ -52,6 +53,7 @@ def display_frame(comparison: pd.DataFrame) -> pd.DataFrame:
         "Model": lambda row: _text(row.model),
         "Data": lambda row: _text(row.data_name),
         "Cache": lambda row: _text(row.cache_state),
+        "Works": lambda row: _number(row.n_works),
         "Succeeded": lambda row: f"{row.succeeded} of {row.attempted}",
         "Failure rate": lambda row: row.failure_bound,
         "Duration, s: median (range)": lambda row: _joined(_duration(row)),
@@ -73,6 +75,8 @@ def display_frame(comparison: pd.DataFrame) -> pd.DataFrame:
     shown = pd.DataFrame(rows, columns=list(headings), dtype="str")
     # What is the same in every row is said once, beside the table.
     same = [name for name in ("Kind", "Model", "Data") if shown[name].replace(_MISSING, pd.NA).nunique() < 2]
+    # One work is what a table is of unless it says otherwise.
+    same += [] if comparison["n_works"].fillna(0).gt(1).any() else ["Works"]
     empty = [name for name in ("Cost, $", "Alerts") if len(shown) and (shown[name] == _MISSING).all()]
     return shown.drop(columns=[*same, *empty])
 
@@ -82,7 +86,7 @@ def comparison_markdown(comparison: pd.DataFrame) -> str:
     shown = display_frame(comparison)
     lines = ["# Comparison", "", _markdown_line(shown.columns), "|" + " --- |" * len(shown.columns)]
     lines += [_markdown_line(row) for row in _rows(shown)]
-    return "\n".join([*lines, "", *(f"- {_escape(sentence)}" for sentence in caveats(comparison)), ""])
+    return "\n".join([*lines, "", *(f"- {escape_cell(sentence)}" for sentence in caveats(comparison)), ""])
 
 
 def render_table(comparison: pd.DataFrame, title: str | None = None) -> Table:
@@ -281,10 +285,10 @@ def _two_lines(lines: tuple[str, ...]) -> Text:
 
 
 def _markdown_line(cells: Iterable[Any]) -> str:
-    return "| " + " | ".join(_escape(str(cell)) for cell in cells) + " |"
+    return "| " + " | ".join(escape_cell(str(cell)) for cell in cells) + " |"
 
 
-def _escape(text: str) -> str:
+def escape_cell(text: str) -> str:
     """Keep a cell in its cell: names come from the user's data and spec."""
     flat = " ".join(text.split())
     for character in "\\|<>*`":

@@ -31,7 +31,7 @@ __all__ = [
 
 RECORD = "record.json"
 SPANS = "spans.jsonl"
-_RESERVED_LEVELS = frozenset({"figures"})
+_RESERVED_LEVELS = frozenset({"certificates", "figures"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ before it started; without one, its parent's start; and so on. What lies between
 another sibling was still running, else the time of the parent itself (of the root's category, `framework`,
 between children of the root).
 
-A link to a span that ended only after the waiting one started is cut off there; a link to a span that is
-missing, that started later or that the path is already in is ignored. What was over before the parent started
-held nobody up: the path then goes to the parent's start. Time outside the root is cut off.
+A child that outlasts its parent is still its descendant that ended last. A link to a span that ended only
+after the waiting one started is cut off there; a link to a span that is missing, that started later or that
+the path is already in is ignored. What was over before the parent started held nobody up: where that is so
+of all links, the path goes to the parent's start. Time outside the root is cut off.
 """
 
 from collections.abc import Sequence
@@ -63,6 +64,7 @@ class _Walk:
         self._laid: list[Segment] = []
         self._entered: set[str] = set()
         self._families: dict[str, Family] = {}
+        self._outlasted = _outlasted(tree)
 
     def segments(self) -> list[Segment]:
         root = self._tree.root
@@ -85,11 +87,12 @@ class _Walk:
         """Enter `span` at the cursor and go down to the leaf-most span active or last ended there."""
         self._enter(span)
         while span.span_id in self._tree.children:
-            child = self._family(span).last_until(self._cursor_ns)
-            if child is None or child.end_ns < span.start_ns or child.span_id in self._entered:
+            subtrees = self._subtrees(span)
+            child = subtrees.last_until(self._cursor_ns)
+            if child is None or subtrees.end_ns(child) < span.start_ns:
                 break
-            self._lay_own(span, child.end_ns)
-            self._enter(child)
+            self._lay_own(span, subtrees.end_ns(child))
+            self._entered.add(child.span_id)
             span = child
         self._lay_own(span, span.start_ns)
         return span
@@ -103,23 +106,33 @@ class _Walk:
 
     def _waited_for(self, span: Span, parent: Span) -> Span | None:
         targets = (self._tree.by_id.get(link) for link in span.links)
-        linked = [target for target in targets if target is not None and self._can_hold(target, parent)]
+        linked = [target for target in targets if target is not None and self._can_come_before(target)]
         if linked:
             # Of several that ended together, the longest, for it leaves the fewest gaps.
-            return max(linked, key=lambda s: (min(s.end_ns, self._cursor_ns), -s.start_ns, s.span_id))
-        sibling = self._family(parent).ended_before(span, min(self._cursor_ns, span.start_ns))
-        return sibling if sibling is not None and self._can_hold(sibling, parent) else None
+            last = max(linked, key=lambda s: (min(s.end_ns, self._cursor_ns), -s.start_ns, s.span_id))
+        else:
+            sibling = self._family(parent).ended_before(span, min(self._cursor_ns, span.start_ns))
+            if sibling is None or not self._can_come_before(sibling):
+                return None
+            last = sibling
+        return last if last.end_ns >= parent.start_ns else None
 
-    def _can_hold(self, span: Span, parent: Span) -> bool:
-        """Whether a child of `parent` that starts at the cursor can have been held up by `span`."""
+    def _can_come_before(self, span: Span) -> bool:
+        """Whether the path can go on from the cursor into `span`."""
         started = span.start_ns < self._cursor_ns or span.start_ns == span.end_ns == self._cursor_ns
-        return started and span.end_ns >= parent.start_ns and span.span_id not in self._entered
+        return started and span.span_id not in self._entered
 
     def _family(self, parent: Span) -> Family:
         family = self._families.get(parent.span_id)
         if family is None:
             family = self._families[parent.span_id] = Family(self._tree.children[parent.span_id])
         return family
+
+    def _subtrees(self, parent: Span) -> Family:
+        """The children of `parent`, each until the last of its descendants ended."""
+        if not self._outlasted:
+            return self._family(parent)
+        return Family(self._tree.children[parent.span_id], self._outlasted)
 
     def _lay_gap(self, parent: Span, until_ns: int) -> None:
         """Account for the time from the cursor back to `until_ns` between two children of `parent`."""
@@ -146,3 +159,18 @@ class _Walk:
             end_ns = self._laid.pop().end_ns
         self._laid.append(Segment(span_id, category, until_ns, end_ns))
         self._cursor_ns = until_ns
+
+
+def _outlasted(tree: SpanTree) -> dict[str, int]:
+    """By id of each span that a descendant outlasts: when the last of its descendants ended."""
+    ends: dict[str, int] = {}
+    late = [s for s in tree.spans if s.parent_id is not None and s.end_ns > tree.by_id[s.parent_id].end_ns]
+    # The latest first, so that every ancestor is reached by its own last descendant, and only once.
+    for span in sorted(late, key=lambda span: -span.end_ns):
+        ancestor = span
+        while ancestor.parent_id is not None:
+            ancestor = tree.by_id[ancestor.parent_id]
+            if ancestor.span_id in ends or ancestor.end_ns >= span.end_ns:
+                break
+            ends[ancestor.span_id] = span.end_ns
+    return ends

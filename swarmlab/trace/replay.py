@@ -95,7 +95,8 @@ class _Replay:
         for event in pending:
             # Spans of no time at one instant may wait for each other in a circle: the first goes on.
             if self._new(event) is None:
-                self._ready(event, self._latest[event])
+                known_ns = self._latest[event]
+                self._ready(event, self._recorded(event)[0] if known_ns == NEVER_NS else known_ns)
                 self._drain()
         return self._result()
 
@@ -131,7 +132,7 @@ class _Replay:
             event = (number, is_end)
             if is_end and not needs:
                 continue  # it follows its own start
-            needed = {(base + i, end) for i, end in needs}
+            needed = {(base + i, end) for i, end in needs} | ({(number, START)} if is_end else set())
             self._missing[event] = len(needed)
             # What waits for nothing (the root, and what began before its parent) comes when it did.
             self._latest[event] = step.span.start_ns if not needed else NEVER_NS

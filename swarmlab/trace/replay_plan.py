@@ -187,7 +187,8 @@ class _Planner:
         children = self._tree.children.get(span.span_id, ())
         ended = [child for child in children if child.end_ns <= span.end_ns]
         step.end_needs = [(self._index[child.span_id], True) for child in ended]
-        step.duration_ns = span.end_ns - max((child.end_ns for child in ended), default=span.start_ns)
+        # A child may end before its parent starts.
+        step.duration_ns = span.end_ns - max([span.start_ns, *(child.end_ns for child in ended)])
 
     def _plan_group(self, number: int, step: Step) -> None:
         span = step.span

@@ -142,7 +142,9 @@ async def test_a_context_limit_bounds_the_drafts_prompt_and_nothing_else(sales: 
     await run_swarm(whole)
     cut = resources(sales, level(roster="three", context="transcript", context_tokens=500))
     await run_swarm(cut)
-    longest = {id(run): max(len(p.user) for p in chat_of(run).prompts("contribution")) for run in (whole, cut)}
+    longest = {
+        id(run): max(len(p.user) for p in chat_of(run).prompts("contribution")) for run in (whole, cut)
+    }
     assert longest[id(cut)] < 4 * 500 < longest[id(whole)]
     assert chat_of(cut).prompts("decision") == chat_of(whole).prompts("decision")
     assert any(span.name == "cut to 500 tokens" for span in cut.tracer.finished())
