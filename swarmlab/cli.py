@@ -185,19 +185,14 @@ def whatif(
     elif run:
         (folder, table), is_tested = lab.run_change(path, change or [], run, say), True
     else:
-        told = lab.whatif(path, change or [])
-        _show_whatif(console, told, as_json=as_json)
+        _show_whatif(console, lab.whatif(path, change or []), as_json=as_json)
         return
     if as_json:
         sys.stdout.write(table.to_json(orient="records", indent=2) + "\n")
         return
     console.print(lab.whatif_table(table))
-    console.print(
-        f"{folder / 'whatif.md'}"
-        if is_tested
-        else f"predictions are in {folder / 'predictions.json'}: commit them, then the same command tests them",
-        soft_wrap=True,
-    )
+    told = f"predictions are in {folder / 'predictions.json'}; the same command, given again, tests them"
+    console.print(f"{folder / 'whatif.md'}" if is_tested else told, soft_wrap=True)
 
 
 def _show_whatif(console: Console, told: "lab.WhatIf", *, as_json: bool) -> None:

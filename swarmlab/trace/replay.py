@@ -204,8 +204,9 @@ class _Replay:
         self._start_ns[number] = now_ns
         index = number % self._n
         if index in self._plan.queues:
-            # Its queue lasted until now.
-            self._end_ns[number - index + self._plan.queues[index]] = now_ns
+            queue = number - index + self._plan.queues[index]
+            if self._end_ns[queue] is not None:
+                self._end_ns[queue] = now_ns  # it lasted until now
         self._fired((number, START), now_ns)
         step = self._plan.steps[index]
         if step.end_needs:

@@ -143,7 +143,7 @@ class SlowPath:
 
 
 def barrier_waits_slowly(spans):
-    """Time in which all that a span links to is done and its parent runs, but a sibling that ends by its start is not."""
+    """Time in which a span's links are done and its parent runs, but a sibling over by its start is not."""
     by_id = {span.span_id: span for span in spans}
     times = sorted({time for span in spans for time in (span.start_ns, span.end_ns)})
     waits = {}

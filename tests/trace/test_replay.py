@@ -68,7 +68,7 @@ def test_without_changes_a_trace_comes_out_as_it_was(spans):
     assert out.spans == tree.spans
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(traces(), st.integers(1, 3))
 def test_any_replay_is_a_trace_and_ends(spans, concurrency):
     """Whatever the trace and the changes, every start and end is found and the outcome is a trace."""
