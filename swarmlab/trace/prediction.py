@@ -211,7 +211,7 @@ def _assumptions(changes: Changes, plans: Sequence[ReplayPlan]) -> tuple[str, ..
         (changes.is_drawn, "which calls hit is drawn independently"),
         (
             changes.context_tokens is not None,
-            "prefill time is linear in tokens; what is written stays as long",
+            "prefill time follows this run's own over its tokens; what is written stays as long",
         ),
         (changes.agents is not None, "the prompts of the agents that remain stay as long as they were"),
         (changes.concurrency > 1, "the runs start together"),

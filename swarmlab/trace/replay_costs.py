@@ -1,6 +1,9 @@
 """What each step of a replay takes, in nanoseconds, under the changes that were asked for."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import numpy as np
+from scipy.optimize import nnls
 
 from swarmlab.trace.changes import MODEL_CATEGORIES, Changes
 from swarmlab.trace.replay_plan import ReplayPlan
@@ -23,7 +26,7 @@ class Costs:
         self._speed = changes.speed
         self._spared = _with_descendants(plan, spared)
         self._stretched = stretched
-        self._cut = _cut_prefills(plan, changes.context_tokens)
+        self._cut = _cut_calls(plan, changes.context_tokens)
 
     def is_spared(self, index: int) -> bool:
         """Whether the step takes no time at all."""
@@ -67,41 +70,51 @@ def _with_descendants(plan: ReplayPlan, span_ids: Collection[str]) -> set[int]:
     return found
 
 
-def _cut_prefills(plan: ReplayPlan, most_tokens: int | None) -> Mapping[int, float]:
-    """Share of its time that each prefill longer than `most_tokens` keeps."""
+def _cut_calls(plan: ReplayPlan, most_tokens: int | None) -> Mapping[int, float]:
+    """Share of its time that each phase of a call keeps whose prompt is longer than `most_tokens`.
+
+    What is written stays as long, but every token of it is sooner written after a shorter prompt.
+    """
     if most_tokens is None:
         return {}
-    prefills = {
-        i: step.span.tokens
-        for i, step in enumerate(plan.steps)
-        if step.span.category == "model_prefill" and step.span.tokens
-    }
-    start_ns, token_ns = prefill_line([plan.steps[i].span for i in prefills])
-    return {
-        i: (start_ns + token_ns * most_tokens) / (start_ns + token_ns * tokens)
-        for i, tokens in prefills.items()
-        if tokens > most_tokens
-    }
+    prefills, decodes = [], []
+    for numbers in plan.phases.values():
+        phases = {plan.steps[i].span.category: (i, plan.steps[i].span) for i in numbers}
+        i, prefill = phases.get("model_prefill", (0, None))
+        if prefill is None or not prefill.tokens:
+            continue
+        prefills.append((i, prefill.tokens, float(prefill.duration_ns)))
+        k, decode = phases.get("model_decode", (0, None))
+        if decode is not None and decode.tokens:
+            decodes.append((k, prefill.tokens, decode.duration_ns / decode.tokens))
+    kept: dict[int, float] = {}
+    for calls, most_powers in ((prefills, 3), (decodes, 2)):
+        time_of = time_by_tokens([(tokens, time_ns) for _, tokens, time_ns in calls], most_powers)
+        kept |= {i: time_of(most_tokens) / time_of(n) for i, n, _ in calls if n > most_tokens and time_of(n)}
+    return kept
 
 
-def prefill_line(prefills: Collection[Span]) -> tuple[float, float]:
-    """Nanoseconds to begin a prefill, and a token: least squares over a run's prefills, neither below 0.
+def time_by_tokens(calls: Sequence[tuple[int, float]], most_powers: int) -> Callable[[int], float]:
+    """Time by tokens of the prompt: a start, a part by the token and, as third, one by the token squared.
+
+    The square is attention's in a prefill, where every token looks at all before it. Least squares over a
+    run's calls with no part below zero (`scipy.optimize.nnls`).
 
     Parameters
     ----------
-    prefills
-        Spans with tokens; with fewer than two different lengths all time is by the token.
+    calls
+        Tokens and time of each call.
+    most_powers
+        2 or 3 parts at most, and no more than there are lengths; of one length only the part by the token.
     """
-    pairs = [(float(span.tokens or 0), float(span.duration_ns)) for span in prefills]
-    n = len(pairs)
-    mean_x, mean_y = sum(x for x, _ in pairs) / max(n, 1), sum(y for _, y in pairs) / max(n, 1)
-    spread = sum((x - mean_x) ** 2 for x, _ in pairs)
-    if not spread:
-        return 0.0, mean_y / mean_x if mean_x else 0.0
-    slope = max(sum((x - mean_x) * (y - mean_y) for x, y in pairs) / spread, 0.0)
-    start = mean_y - slope * mean_x
-    # A line through the origin where the fit would have a prompt of no tokens take less than no time.
-    return (start, slope) if start >= 0 else (0.0, mean_y / mean_x)
+    if not calls:
+        return lambda _: 0.0
+    tokens, times = (np.array(column, dtype=float) for column in zip(*calls, strict=True))
+    powers = [1] if len(set(tokens)) == 1 else list(range(min(most_powers, len(set(tokens)))))
+    largest = float(tokens.max())
+    parts, _ = nnls(np.stack([(tokens / largest) ** power for power in powers], axis=1), times)
+    shares = parts.tolist()
+    return lambda n: sum(share * (n / largest) ** power for share, power in zip(shares, powers, strict=True))
 
 
 def spared_by_fewer_agents(plan: ReplayPlan, agents: int, kept: tuple[str, ...]) -> frozenset[str]:

@@ -14,7 +14,7 @@ from swarmlab.trace.check import check_spans
 from swarmlab.trace.io import read_spans
 from swarmlab.trace.prediction import predict
 from swarmlab.trace.replay import replay
-from swarmlab.trace.replay_costs import prefill_line
+from swarmlab.trace.replay_costs import time_by_tokens
 from swarmlab.trace.replay_plan import replay_plan
 from swarmlab.trace.sharing import SharedProcessors, unshared_work
 from swarmlab.trace.tree import span_tree
@@ -167,11 +167,21 @@ def test_a_cached_call_takes_no_time_and_no_slot():
 
 
 def test_a_shorter_context_shortens_the_prefills_that_were_longer():
-    """Prefill time follows the run's own line of time over tokens; shorter prompts stay as they were."""
+    """Prefill time follows the run's own over tokens; shorter prompts stay as they were."""
     spans = [root(400), *call(1, "r", 0, 0, 100, 0), *call(2, "r", 100, 0, 300, 0)]
     assert replayed(spans, "context=200") == (300,)
     assert replayed(spans, "context=300") == (400,)
-    assert prefill_line([s for s in spans if s.tokens]) == pytest.approx((0.0, 1.0))
+
+
+@given(st.lists(st.integers(1, 3000), min_size=3, unique=True), st.tuples(*[st.integers(0, 50)] * 3))
+def test_time_by_tokens_finds_its_own_parts(lengths, parts):
+    """Times made of a start, a part by the token and one by its square are found again at any length."""
+    made = [(n, parts[0] + parts[1] * n + parts[2] * n * n / 1000) for n in lengths]
+    time_of = time_by_tokens(made, 3)
+    largest = max(time for _, time in made)
+    assert [time_of(n) for n, _ in made] == pytest.approx(
+        [time for _, time in made], abs=1e-6 * largest + 1e-9
+    )
 
 
 def test_fewer_agents_leave_their_tools_and_required_calls():
