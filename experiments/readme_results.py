@@ -1,12 +1,14 @@
-"""Prints the README's table of results from `results/reference/levels`; `--write` puts it into README.md."""
+"""Prints the README's figures from `results/reference`; `--write` puts them into README.md."""
 
+import json
 import sys
 from pathlib import Path
 
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parent.parent
-REFERENCE = ROOT / "results" / "reference" / "levels"
+RESULTS = ROOT / "results" / "reference"
+REFERENCE = RESULTS / "levels"
 HEADER = (
     "level",
     "seconds: median (range)",
@@ -21,6 +23,7 @@ HEADER = (
     "drafts, s",
     "decisions, s",
 )
+PRESETS = ("blackboard", "none", "partial", "full")
 BEGIN, END = "<!-- results: experiments/readme_results.py -->", "<!-- end of results -->"
 
 
@@ -29,10 +32,12 @@ def results() -> str:
     comparison = pd.read_csv(REFERENCE / "comparison.csv")
     steps = pd.read_csv(REFERENCE / "steps.csv").pivot(index="level", columns="step", values="exclusive_s")
     measured = comparison[comparison["kind"] == "measured"]
+    twins = measured[measured["aa_of"].isin(measured["level"]) & ~measured["level"].isin(PRESETS)]
+    measured = measured[measured["level"].isin(PRESETS)]
     lines = [f"| {' | '.join(HEADER)} |", "|" + " --- |" * len(HEADER)]
     lines += [_measured(row, steps.loc[str(row["level"])].fillna(0)) for _, row in measured.iterrows()]
     lines += [_published(row) for _, row in comparison[comparison["kind"] == "published"].iterrows()]
-    return "\n".join([BEGIN, *lines, "", _caption(measured), END])
+    return "\n".join([BEGIN, *lines, "", _caption(measured, twins), "", *_proofs(), END])
 
 
 def _measured(row: "pd.Series", step: "pd.Series") -> str:
@@ -62,17 +67,73 @@ def _published(row: "pd.Series") -> str:
     return "| " + " | ".join([*cells, *[""] * 4]) + " |"
 
 
-def _caption(measured: pd.DataFrame) -> str:
+def _caption(measured: pd.DataFrame, twins: pd.DataFrame) -> str:
     first = measured.iloc[0]
     succeeded, attempted = measured["succeeded"].sum(), measured["attempted"].sum()
     return (
         f"Cold cache; {succeeded} of {attempted} runs succeeded, interleaved at random. Ratios are geometric "
         f"means of {measured['n_pairs'].min():.0f} pairs with t intervals on their logarithms; the step "
-        "columns are means. Decisions are one exam, answered at temperature 0: its score is one observation "
-        f"a level, not one a run. On the same exam a keyword router scores {first.keyword_accuracy:.2f} and "
-        f"chance {first.chance_accuracy:.2f}. Others used {100 * measured.other_cpu_share.max():.1f} "
-        "% of the machine or less (medians by level)."
+        f"columns are means. Decisions are {first.n_works:.0f} exams on five briefs. On the same exams a "
+        f"keyword router scores {first.keyword_accuracy:.2f} and chance {first.chance_accuracy:.2f}. Others used "
+        f"{100 * measured.other_cpu_share.max():.1f} % of the machine or less (medians by level)."
+        + "".join(_twin(row) for _, row in twins.iterrows())
     )
+
+
+def _twin(row: "pd.Series") -> str:
+    holds = "covers 1" if row.aa_covers_1 else "does not cover 1, so trust no difference below that"
+    interval = f"[{row.aa_ratio_low:.3f}, {row.aa_ratio_high:.3f}]"
+    names = f"`{row.aa_of}` run under two names"
+    return f" A/A pair: {names} differs by a factor of {row.aa_ratio:.3f} {interval}, which {holds}."
+
+
+def _proofs() -> list[str]:
+    """What the ledger, the certificates and the tests of the predictions say, a sentence each."""
+    return [f"- {sentence}" for sentence in (_ledger(), _certificates(), _predictions())]
+
+
+def _ledger() -> str:
+    ledger = pd.read_csv(RESULTS / "ablation" / "ledger.csv").query("metric == 'duration_s'")
+    factors = ledger[ledger["kind"] == "factor"].sort_values("estimate")
+    parts = [
+        f"`{row.term}` {row.estimate:+.1f} s [{row.low:+.1f}, {row.high:+.1f}]"
+        for row in factors.itertuples()
+    ]
+    total = ledger[ledger["kind"] == "total"].iloc[0]
+    return (
+        f"**Ledger** (`results/reference/ablation`, {total.n_runs:.0f} runs, factorial): of the "
+        f"{total.estimate:+.1f} s from blackboard to full, {'; '.join(parts)}. The credits add up; "
+        "the factors overlap (`ledger.md` has their interactions)."
+    )
+
+
+def _certificates() -> str:
+    found = []
+    for level in PRESETS[1:]:
+        told = json.loads((REFERENCE / "certificates" / f"blackboard-vs-{level}.json").read_text())
+        speed = told["contrast"]["speed"]
+        works = "" if told["works_needed"] is None else f" ({told['works_needed']} works would decide)"
+        ratio = f"{speed['ratio_median']:.2f} [{speed['low']:.2f}, {speed['high']:.2f}]"
+        found.append(f"{level} {ratio} times as fast, {told['verdict']}{works}")
+    return (
+        f"**Certificates** at a margin of {told['margin']:g} against blackboard "
+        f"(`results/reference/levels/certificates`): {'; '.join(found)}. What stays undecided is named in each."
+    )
+
+
+def _predictions() -> str:
+    parts = []
+    for folder, name in (("whatif-round-1", "first round"), ("whatif", "second round")):
+        path = RESULTS / folder / "whatif.csv"
+        if path.exists():
+            table = pd.read_csv(path)
+            for kind, what in (("level", "on the model"), ("graph", "on known graphs")):
+                errors = table.loc[table["kind"] == kind, "error"].abs()
+                parts.append(
+                    f"{name}, {len(errors)} {what}: median {errors.median():.1%}, 95th percentile "
+                    f"{errors.quantile(0.95):.1%}, worst {errors.max():.1%}"
+                )
+    return f"**Predictions**, written before the runs that tested them; absolute errors: {'; '.join(parts)}."
 
 
 def main() -> None:

@@ -153,7 +153,8 @@ def bottlenecks(
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
     else:
-        _console().print(lab.bottlenecks_table(found))
+        for table in lab.bottlenecks_tables(found):
+            _console().print(table)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from swarmlab.lab.guard import Guard, against
 from swarmlab.lab.ledger import ablation_spec, ledger_json, ledger_tables
 from swarmlab.lab.measure import ameasure, measure
 from swarmlab.lab.results import Result, open_results, republish, run_figure
-from swarmlab.lab.traces import bottlenecks_table, trace_bottlenecks
+from swarmlab.lab.traces import bottlenecks_tables, trace_bottlenecks
 from swarmlab.lab.whatif import WhatIf, run_change, whatif, whatif_table
 from swarmlab.lab.whatif_experiment import whatif_experiment
 
@@ -25,7 +25,7 @@ __all__ = [
     "against",
     "ameasure",
     "arun",
-    "bottlenecks_table",
+    "bottlenecks_tables",
     "certify",
     "compare",
     "default_spec",

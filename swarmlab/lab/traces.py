@@ -27,7 +27,7 @@ def bottlenecks_table(found: dict[str, Any]) -> Table:
     """One trace's categories for the terminal: exclusive, critical-path and busy seconds side by side."""
     table = Table(
         title=f"{found['wall_s']:.9g} s, {found['n_calls']} calls, max {found['max_concurrency']} at once",
-        caption=f"critical path: {' → '.join(found['critical_path'])}",
+        caption=f"critical path: {_shortened(found['critical_path'])}",
         box=box.SIMPLE_HEAD,
     )
     table.add_column("Category")
@@ -40,3 +40,50 @@ def bottlenecks_table(found: dict[str, Any]) -> Table:
             cells = [duration_text(figure) for figure in figures]
             table.add_row(name, cells[0], f"{share:.1%}", *cells[1:])
     return table
+
+
+def _shortened(path: list[str], most: int = 12) -> str:
+    return " → ".join([*path[:most], *([f"{len(path) - most} more"] if len(path) > most else [])])
+
+
+def group_table(found: dict[str, Any], title: str, key: str, most: int = 15) -> Table:
+    """One trace's agents or tools for the terminal, most exclusive time first.
+
+    Parameters
+    ----------
+    key
+        `by_agent` or `by_tool`.
+    most
+        Rows at most; what is left out is counted in the caption.
+    """
+    rows = sorted(found[key].items(), key=lambda item: -item[1]["exclusive_s"])
+    left = len(rows) - most
+    table = Table(title=title, box=box.SIMPLE_HEAD, caption=f"and {left} more" if left > 0 else None)
+    table.add_column("Name")
+    for heading in ("Exclusive s", "Critical path s", "Busy s", "Calls", "Mean s"):
+        table.add_column(heading, justify="right")
+    for name, row in rows[:most]:
+        times = [duration_text(row[column]) for column in ("exclusive_s", "critical_path_s", "busy_s")]
+        mean = row["mean_duration_s"]
+        table.add_row(name, *times, str(row["n_calls"]), "-" if mean is None else duration_text(mean))
+    return table
+
+
+def waste_table(found: dict[str, Any]) -> Table:
+    """The five suspects of one trace for the terminal; they overlap, so they are not added up."""
+    table = Table(title="Suspects: what each could have cost at most", box=box.SIMPLE_HEAD)
+    for heading in ("Suspect", "Seconds", "Tokens", "Calls", "Meaning"):
+        table.add_column(heading, justify="right" if heading in ("Seconds", "Tokens", "Calls") else "left")
+    for name, row in found["waste"].items():
+        seconds = "not measured" if row["seconds"] is None else duration_text(row["seconds"])
+        tokens = "-" if row["tokens"] is None else f"{row['tokens']:,}"
+        table.add_row(name.replace("_", " "), seconds, tokens, str(row["n"]), row["meaning"])
+    return table
+
+
+def bottlenecks_tables(found: dict[str, Any]) -> list[Table]:
+    """All tables of one trace: by category, agent and tool, where there are any, and the suspects."""
+    tables = [bottlenecks_table(found)]
+    tables += [group_table(found, "By agent", "by_agent")] if found["by_agent"] else []
+    tables += [group_table(found, "By tool", "by_tool")] if found["by_tool"] else []
+    return [*tables, waste_table(found)]
