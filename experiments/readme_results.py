@@ -74,8 +74,8 @@ def _caption(measured: pd.DataFrame, twins: pd.DataFrame) -> str:
         f"Cold cache; {succeeded} of {attempted} runs succeeded, interleaved at random. Ratios are geometric "
         f"means of {measured['n_pairs'].min():.0f} pairs with t intervals on their logarithms; the step "
         f"columns are means. Decisions are {first.n_works:.0f} exams on five briefs. On the same exams a "
-        f"keyword router scores {first.keyword_accuracy:.2f} and chance {first.chance_accuracy:.2f}. Others used "
-        f"{100 * measured.other_cpu_share.max():.1f} % of the machine or less (medians by level)."
+        f"keyword router scores {first.keyword_accuracy:.2f} and chance {first.chance_accuracy:.2f}. Others "
+        f"used {100 * measured.other_cpu_share.max():.1f} % of the machine or less (medians by level)."
         + "".join(_twin(row) for _, row in twins.iterrows())
     )
 
@@ -117,7 +117,7 @@ def _certificates() -> str:
         found.append(f"{level} {ratio} times as fast, {told['verdict']}{works}")
     return (
         f"**Certificates** at a margin of {told['margin']:g} against blackboard "
-        f"(`results/reference/levels/certificates`): {'; '.join(found)}. What stays undecided is named in each."
+        f"(`results/reference/levels/certificates`): {'; '.join(found)}. Each names what stays undecided."
     )
 
 
