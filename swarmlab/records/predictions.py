@@ -41,10 +41,10 @@ def outcomes_frame(
     -------
     DataFrame
         One row a prediction. `outcome_s`: median duration; `base_again_s`: the base's in the same blocks.
-        `speedup`: median over the blocks, with its 95 % interval. `error`: predicted over measured duration,
-        less 1, each in units of its own base, so that the machine's drift between the stages is not in it.
-        `error_s`: the same in seconds, drift and all. `in_interval`: the outcome lies in the prediction's
-        interval.
+        `speedup`: median over the blocks, with its 95 % interval. `error`: predicted over measured seconds,
+        less 1. `error_speedup`: the same with each in units of its own base, which takes the machine's drift
+        between the stages out and the spread of the base's runs in. `in_interval`: the outcome lies in the
+        prediction's interval.
     """
     rows = []
     for told in predictions:
@@ -69,8 +69,8 @@ def outcomes_frame(
                 "speedup": ratio.median,
                 "speedup_low": ratio.low,
                 "speedup_high": ratio.high,
-                "error": _error(ratio.median, told["predicted_speedup"]),
-                "error_s": float(told["predicted_s"]) / outcome_s - 1 if outcome_s else None,
+                "error": float(told["predicted_s"]) / outcome_s - 1 if outcome_s else None,
+                "error_speedup": _error(ratio.median, told["predicted_speedup"]),
                 "drift": drift - 1,
                 "in_interval": None if low is None or high is None else bool(low <= outcome_s <= high),
             }
@@ -91,7 +91,7 @@ def error_summary(frame: pd.DataFrame) -> dict[str, Any]:
             "n": len(part),
             **{
                 f"{which}_{label}": float(part[which].abs().quantile(share))
-                for which in ("error", "error_s")
+                for which in ("error", "error_speedup")
                 for label, share in (("median", 0.5), ("p95", 0.95), ("worst", 1.0))
             },
         }
@@ -122,8 +122,8 @@ def whatif_markdown(frame: pd.DataFrame) -> str:
         lines.append(
             f"- {name}: {told['n']} predictions, absolute error median {told['error_median']:.1%}, "
             f"95th percentile {told['error_p95']:.1%}, worst {told['error_worst']:.1%} "
-            f"(in seconds, with the machine's drift between the stages: {told['error_s_median']:.1%}, "
-            f"{told['error_s_p95']:.1%}, {told['error_s_worst']:.1%})"
+            f"(of the speed-up over the base run anew: {told['error_speedup_median']:.1%}, "
+            f"{told['error_speedup_p95']:.1%}, {told['error_speedup_worst']:.1%})"
         )
     shown = display_predictions(frame)
     lines += ["", f"| {' | '.join(shown.columns)} |", "|" + " --- |" * len(shown.columns)]

@@ -61,7 +61,7 @@ def waterfall(tables: Tables, options: PlotOptions) -> Figure:  # noqa: ARG001 -
     grid = figure.subplots(len(bars), 1, squeeze=False, height_ratios=[count + 1 for count in bars])
     for (name, panel), axes in zip(panels, grid[:, 0], strict=True):
         _draw(axes, panel)
-        axes.set_title(plain(f"{name}: {_basis(panel)}"), fontsize=10.5, loc="left")
+        axes.set_title(plain(f"{name}\n{_basis(panel)}"), fontsize=10.5, loc="left")
         axes.set_xlabel(seconds_label(panel), fontsize=9)
     names = {"level": "mean of the level", "saves": "saves time", "costs": "costs time"}
     handles = [Patch(color=_COLOURS[kind], label=label) for kind, label in names.items()]

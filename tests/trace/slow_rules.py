@@ -5,8 +5,6 @@ Every question goes over all spans, every stretch of time is cut wherever any sp
 
 from itertools import groupby, pairwise
 
-LAST_FIRST = "of those that end together, one of no time, then the longest, then by id"
-
 
 def top_of(spans):
     """The root."""
