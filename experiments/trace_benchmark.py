@@ -6,6 +6,7 @@ on the embedded model, with all spans and with the root alone, in turn; else tho
 
 import argparse
 import asyncio
+import importlib
 import random
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,11 +15,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from swarmlab.lab import make_cell, measure
 from swarmlab.records.atomic import write_text
-from swarmlab.records.interval import median_interval, ratio_interval
+from swarmlab.records.interval import median_interval, ratio_interval, t_interval
 from swarmlab.records.manifest import environment
 from swarmlab.trace.attribution import attribute
 from swarmlab.trace.clock import WallClock
@@ -163,6 +165,39 @@ def run_rows(pairs: int) -> Iterator[dict[str, Any]]:
     yield _row("run of `full`, traced over untraced", "ratio", found.median, found.low, found.high, found.n)
 
 
+def share_rows(pairs: int = 100) -> Iterator[dict[str, Any]]:
+    """What tracing adds to a whole run, measured where the model's spread cannot hide it.
+
+    The run is `full` with every tool and completion answered from a cache, so that all its code runs and no
+    model does. The time that tracing adds is then set against the cold run that filled the cache. The phases
+    of the model's calls are the only spans of a cold run that are not in it; they are counted at the same price.
+    """
+    module = importlib.import_module("swarmlab.lab.measure")
+    cached = {"name": "cached", "base": "full", "cache": ["tools", "completions"]}
+    cell = make_cell({"level": cached, "data": "beverage:20000", "out": tempfile.mkdtemp()})
+    bench = module._set_up(cell, CLOCK)
+    cold = asyncio.run(module._run_once(cell, bench, CLOCK))
+    dice, added_ms, n_spans = random.Random(143), [], 0
+    try:
+        for _ in range(pairs):
+            took = {}
+            for tracer in dice.sample([Tracer, RootOnly], 2):
+                module.Tracer = tracer
+                run = asyncio.run(module._run_once(cell, bench, CLOCK))
+                took[tracer] = run.wall_ns
+                n_spans = max(n_spans, len(run.spans))
+            added_ms.append((took[Tracer] - took[RootOnly]) / 1e6)
+    finally:
+        module.Tracer = Tracer
+        bench.model.close()
+    scale = len(cold.spans) / n_spans
+    mean, margin = t_interval(np.array(added_ms))
+    what = f"tracing adds to a run of `full` ({len(cold.spans)} spans)"
+    yield _row(what, "ms", mean * scale, (mean - margin) * scale, (mean + margin) * scale, pairs)
+    percent = [100 * ms * scale * 1e6 / cold.wall_ns for ms in (mean, mean - margin, mean + margin)]
+    yield _row("the same, of its cold run's wall time", "%", *percent, pairs)
+
+
 def _row(what: str, unit: str, value: Any, low: Any, high: Any, n: int) -> dict[str, Any]:
     return {"what": what, "unit": unit, "median": value, "low": low, "high": high, "n": n}
 
@@ -172,7 +207,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--runs", type=int, default=0, help="pairs of runs with and without tracing")
     pairs = options.parse_args().runs
-    rows = [*attribution_rows(), *span_rows(), *(run_rows(pairs) if pairs else ())]
+    rows = [*attribution_rows(), *span_rows(), *share_rows(), *(run_rows(pairs) if pairs else ())]
     table = pd.DataFrame(rows)
     csv = OUT / "trace_benchmark.csv"
     if not pairs and csv.exists():
