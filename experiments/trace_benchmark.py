@@ -113,9 +113,9 @@ def span_rows() -> Iterator[dict[str, Any]]:
         costs = []
         for _ in range(BLOCKS):
             with_s = seconds_of(lambda: work(Tracer(CLOCK)))  # noqa: B023 - called at once
-            costs.append(max(with_s - seconds_of(lambda: work(None)), 1e-9) / BATCH * 1e6)  # noqa: B023
-        found = median_interval(costs)
-        yield _row(f"a span, {name}", "µs", found.median_s, found.low_s, found.high_s, found.n)
+            costs.append((with_s - seconds_of(lambda: work(None))) / BATCH * 1e6)  # noqa: B023
+        mean, margin = t_interval(np.array(costs))
+        yield _row(f"a span, {name}", "µs", mean, mean - margin, mean + margin, BLOCKS)
 
 
 def _ten(tracer: Tracer | None) -> None:
@@ -170,7 +170,7 @@ def share_rows(pairs: int = 100) -> Iterator[dict[str, Any]]:
 
     The run is `full` with every tool and completion answered from a cache, so that all its code runs and no
     model does. The time that tracing adds is then set against the cold run that filled the cache. The phases
-    of the model's calls are the only spans of a cold run that are not in it; they are counted at the same price.
+    of the model's calls are the only spans of a cold run that are not in it; they are priced like the others.
     """
     module = importlib.import_module("swarmlab.lab.measure")
     cached = {"name": "cached", "base": "full", "cache": ["tools", "completions"]}
@@ -199,7 +199,7 @@ def share_rows(pairs: int = 100) -> Iterator[dict[str, Any]]:
 
 
 def _row(what: str, unit: str, value: Any, low: Any, high: Any, n: int) -> dict[str, Any]:
-    return {"what": what, "unit": unit, "median": value, "low": low, "high": high, "n": n}
+    return {"what": what, "unit": unit, "value": value, "low": low, "high": high, "n": n}
 
 
 def main() -> None:
@@ -218,11 +218,11 @@ def main() -> None:
     lines = [
         "# What the instrument costs",
         "",
-        "| what | median | 95 % interval | n |",
+        "| what | median or mean | 95 % interval | n |",
         "| --- | --- | --- | --- |",
     ]
     lines += [
-        f"| {r.what} | {r.median:.4g} {r.unit} | {r.low:.4g} to {r.high:.4g} | {r.n} |"
+        f"| {r.what} | {r.value:.4g} {r.unit} | {r.low:.4g} to {r.high:.4g} | {r.n} |"
         for r in table.itertuples()
     ]
     load = machine["load_average"]
