@@ -6,6 +6,7 @@ on the embedded model, with all spans and with the root alone, in turn; else tho
 
 import argparse
 import asyncio
+import gc
 import importlib
 import random
 import tempfile
@@ -109,11 +110,17 @@ def span_rows() -> Iterator[dict[str, Any]]:
         "in asyncio tasks": lambda tracer: asyncio.run(tasks(tracer)),
         "in threads with a copied context": lambda tracer: asyncio.run(threads(tracer)),
     }
+    dice = random.Random(143)
     for name, work in kinds.items():
+        work(Tracer(CLOCK))  # what is slow once only
         costs = []
         for _ in range(BLOCKS):
-            with_s = seconds_of(lambda: work(Tracer(CLOCK)))  # noqa: B023 - called at once
-            costs.append((with_s - seconds_of(lambda: work(None))) / BATCH * 1e6)  # noqa: B023
+            took = {}
+            for is_traced in dice.sample([True, False], 2):
+                tracer = Tracer(CLOCK) if is_traced else None
+                gc.collect()
+                took[is_traced] = seconds_of(lambda: work(tracer))  # noqa: B023 - called at once
+            costs.append((took[True] - took[False]) / BATCH * 1e6)
         mean, margin = t_interval(np.array(costs))
         yield _row(f"a span, {name}", "µs", mean, mean - margin, mean + margin, BLOCKS)
 
