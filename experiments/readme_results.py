@@ -77,7 +77,15 @@ def _caption(measured: pd.DataFrame, twins: pd.DataFrame) -> str:
         f"keyword router scores {first.keyword_accuracy:.2f} and chance {first.chance_accuracy:.2f}. Others "
         f"used {100 * measured.other_cpu_share.max():.1f} % of the machine or less (medians by level)."
         + "".join(_twin(row) for _, row in twins.iterrows())
+        + _larger_twin()
     )
+
+
+def _larger_twin() -> str:
+    """The A/A experiment of its own (`experiments/aa.yaml`)."""
+    table = pd.read_csv(RESULTS / "aa" / "comparison.csv")
+    row = table[table["aa_of"].notna()].iloc[0]
+    return f" Anew over {row.n} pairs (`experiments/aa.yaml`):" + _twin(row).partition(":")[2]
 
 
 def _twin(row: "pd.Series") -> str:
