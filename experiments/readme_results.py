@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -101,18 +102,28 @@ def _proofs() -> list[str]:
 
 
 def _ledger() -> str:
-    ledger = pd.read_csv(RESULTS / "ablation" / "ledger.csv").query("metric == 'duration_s'")
-    factors = ledger[ledger["kind"] == "factor"].sort_values("estimate")
+    whole = pd.read_csv(RESULTS / "ledger" / "ledger.csv")
     parts = [
         f"`{row.term}` {row.estimate:+.1f} s [{row.low:+.1f}, {row.high:+.1f}]"
-        for row in factors.itertuples()
+        for row in _factors(whole, "duration_s")
     ]
-    total = ledger[ledger["kind"] == "total"].iloc[0]
-    return (
-        f"**Ledger** (`results/reference/ablation`, {total.n_runs:.0f} runs, factorial): of the "
-        f"{total.estimate:+.1f} s from blackboard to full, {'; '.join(parts)}. The credits add up; "
-        "the factors overlap (`ledger.md` has their interactions)."
+    total = whole.query("metric == 'duration_s' and kind == 'total'").iloc[0]
+    decisions = "; ".join(
+        f"`{row.term}` {row.estimate:+.2f} [{row.low:+.2f}, {row.high:+.2f}]"
+        for row in _factors(whole, "decision_accuracy")
     )
+    return (
+        f"**Ledger** (`results/reference/ledger`, {total.n_runs:.0f} runs in {total.n_blocks:.0f} blocks, "
+        f"each another brief or exam): of the {total.estimate:+.1f} s [{total.low:+.1f}, {total.high:+.1f}] "
+        f"from blackboard to full, {'; '.join(parts)}; of the share of decisions that are right, "
+        f"{decisions}. The credits add up; the factors overlap (`ledger.md` has their interactions, "
+        "`results/reference/ablation` a finer, exploratory design)."
+    )
+
+
+def _factors(ledger: pd.DataFrame, metric: str) -> list[Any]:
+    rows = ledger[(ledger["metric"] == metric) & (ledger["kind"] == "factor")]
+    return list(rows.sort_values("estimate").itertuples())
 
 
 def _certificates() -> str:
