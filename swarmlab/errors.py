@@ -42,12 +42,36 @@ class ModelError(SwarmlabError):
     """A model call failed or its answer was unusable."""
 
 
+class RateLimitedError(ModelError):
+    """A provider refused a call (429); it may be tried again after `retry_after_s`."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ServerError(ModelError):
+    """A provider failed at a call (5xx); it may be tried again."""
+
+
 class ToolError(SwarmlabError):
     """A tool failed; names the tool and keeps the cause."""
 
     def __init__(self, tool: str, message: str) -> None:
         super().__init__(f"tool {tool} failed: {message}")
         self.tool = tool
+
+
+class VirtualTimeError(SwarmlabError):
+    """A simulation did something that has no meaning in virtual time."""
+
+
+class DeadlockError(VirtualTimeError):
+    """Every task of a simulation waits and no timer is left to wake one; names what each waits for."""
+
+
+class RealWaitError(VirtualTimeError):
+    """A simulation was about to wait in real time; says what to use instead."""
 
 
 def first_problem(error: "ValidationError") -> str:

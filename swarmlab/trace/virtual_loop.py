@@ -1,0 +1,217 @@
+"""An event loop in virtual time: when no task can go on it moves to the next timer, and never waits."""
+
+import asyncio
+import heapq
+import math
+import threading
+from asyncio import base_events
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextvars import Context
+from typing import Any, NoReturn, TypeVarTuple
+
+from swarmlab.errors import DeadlockError, RealWaitError, VirtualTimeError
+
+Ts = TypeVarTuple("Ts")
+
+LATEST_US = 10**15
+"""Some 31 years, over which seconds as floats tell microseconds apart. A timer set for later never ends."""
+
+SHUTDOWN_WAIT_S = 5.0
+"""How long a loop that shuts down may really wait for a thread that is to wake it."""
+
+_TASKS_NAMED = 5
+_MISUSES = {
+    "use `await clock.work(function)`, which calls it in place (LangChain and LangGraph hand every node, tool"
+    " or callback that is not `async def` to a thread)": ("run_in_executor",),
+    "no simulated run may reach the network: simulate the other side, or run on the wall clock": (
+        *("create_connection", "create_server", "create_unix_connection", "create_unix_server"),
+        *("create_datagram_endpoint", "connect_accepted_socket", "start_tls", "sendfile", "sock_sendfile"),
+        *("sock_recv", "sock_recv_into", "sock_recvfrom", "sock_recvfrom_into", "sock_sendall"),
+        *("sock_sendto", "sock_connect", "sock_accept", "getaddrinfo", "getnameinfo"),
+    ),
+    "no simulated run may wait for another process: simulate it, or run on the wall clock": (
+        *("subprocess_exec", "subprocess_shell", "connect_read_pipe", "connect_write_pipe"),
+        *("add_reader", "remove_reader", "add_writer", "remove_writer", "add_signal_handler"),
+    ),
+}
+
+
+class VirtualTime:
+    """The present of one simulation in whole microseconds since its origin."""
+
+    __slots__ = ("now_us",)
+
+    def __init__(self) -> None:
+        self.now_us = 0
+
+
+class _Timer(asyncio.TimerHandle):
+    """A timer due at a whole microsecond; of several due at once the one set first comes first."""
+
+    __slots__ = ("due_us", "order")
+
+    def __init__(
+        self,
+        due: tuple[int, int],
+        callback: Callable[..., object],
+        args: Sequence[Any],
+        loop: "VirtualLoop",
+        context: Context | None,
+    ) -> None:
+        self.due_us, self.order = due
+        super().__init__(due[0] / 1e6, callback, args, loop, context)
+
+    def __lt__(self, other: "_Timer") -> bool:  # type: ignore[override] # this loop holds no other kind
+        if self.due_us == other.due_us:
+            return self.order < other.order
+        return self.due_us < other.due_us
+
+
+class VirtualLoop(base_events.BaseEventLoop):
+    """Runs tasks as asyncio does, in virtual time; refuses whatever would wait in real time.
+
+    Parameters
+    ----------
+    time
+        Moved on by this loop alone while it runs.
+
+    Raises
+    ------
+    DeadlockError
+        From running it: every task waits and no timer is set.
+    RealWaitError
+        From its methods for threads, sockets, files and processes.
+
+    Notes
+    -----
+    What blocks the loop's thread other than `time.sleep` is not refused: a lock, queue or event of
+    `threading` (`Thread.start` itself waits on one), a blocking socket or process. It takes no virtual time.
+    A library that answers from its own thread, such as aiosqlite, is not waited for: time moves on meanwhile.
+    """
+
+    # Of BaseEventLoop, which types do not cover: the timers as a heap, what is to run next, and what waits.
+    _scheduled: list[_Timer]
+    _ready: deque[asyncio.Handle]
+    _debug: bool
+
+    def __init__(self, time: VirtualTime) -> None:
+        super().__init__()
+        self.is_shutting_down = False
+        """Whether its main task is done; then a thread that must end may be waited for."""
+        self._time = time
+        self._timers_set = 0
+        self._woken = threading.Event()
+        # Timers and time are whole microseconds, so half of one tells what is due from what is not.
+        self._clock_resolution = 5e-7
+        self._selector = _NoSelector(self)
+
+    def time(self) -> float:
+        """Virtual seconds since the origin."""
+        return self._time.now_us / 1e6
+
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Call `callback` at virtual time `when`, rounded to the microsecond and never before now."""
+        self._check_closed()  # type: ignore[attr-defined]
+        if self._debug:
+            self._check_thread()  # type: ignore[attr-defined]
+            self._check_callback(callback, "call_at")  # type: ignore[attr-defined]
+        if when * 1e6 < LATEST_US:
+            due_us = max(round(when * 1e6), self._time.now_us)
+        elif math.isnan(when):
+            raise VirtualTimeError(f"a timer was set for no time at all (nan) by {callback!r}")
+        else:
+            due_us = LATEST_US
+        self._timers_set += 1
+        timer = _Timer((due_us, self._timers_set), callback, args, self, context)
+        heapq.heappush(self._scheduled, timer)
+        timer._scheduled = True  # type: ignore[attr-defined]
+        return timer
+
+    def shut_down(self) -> None:
+        """From now on a thread that has to end may be waited for."""
+        self.is_shutting_down = True
+
+    def move_on(self) -> None:
+        """Move the time to the next timer; nothing else is left to do now."""
+        if self._scheduled and self._scheduled[0].due_us < LATEST_US:
+            self._time.now_us = max(self._scheduled[0].due_us, self._time.now_us)
+            return
+        self._woken.clear()
+        if self._ready or (self.is_shutting_down and self._woken.wait(SHUTDOWN_WAIT_S)):
+            return
+        raise DeadlockError(_describe_deadlock(self))
+
+    def _write_to_self(self) -> None:
+        """Another thread has added something to do."""
+        self._woken.set()
+
+    def _process_events(self, event_list: object) -> None:
+        """There are none: no file or socket is ever waited for."""
+
+
+class _NoSelector:
+    """Takes the place of waiting for files and sockets, which this loop has none of."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+
+    def select(self, timeout: float | None) -> tuple[()]:
+        if timeout != 0:
+            self._loop.move_on()
+        return ()
+
+
+def _refuse(method: str, instead: str) -> Callable[..., NoReturn]:
+    name = "asyncio.to_thread or loop.run_in_executor" if method == "run_in_executor" else f"loop.{method}"
+
+    def refuse(loop: VirtualLoop, *_args: object, **_options: object) -> NoReturn:
+        raise RealWaitError(f"{name} was called at virtual time {loop.time():.6f} s: {instead}")
+
+    refuse.__name__ = method
+    refuse.__doc__ = f"Raise a RealWaitError: {instead}."
+    return refuse
+
+
+for _instead, _methods in _MISUSES.items():
+    for _method in _methods:
+        setattr(VirtualLoop, _method, _refuse(_method, _instead))
+
+
+def _describe_deadlock(loop: VirtualLoop) -> str:
+    tasks = [(_describe_name(task), _describe_wait(task)) for task in asyncio.all_tasks(loop)]
+    tasks.sort(key=lambda task: (task[0] != "main", len(task[0]), task))
+    lines = [f"  {name}{': ' if name else ''}{wait}" for name, wait in tasks[:_TASKS_NAMED]]
+    if len(tasks) > _TASKS_NAMED:
+        lines.append(f"  and {len(tasks) - _TASKS_NAMED} more")
+    while_what = "while the simulation shut down, " if loop.is_shutting_down else ""
+    return "\n".join(
+        [
+            f"deadlock at virtual time {loop.time():.6f} s: {while_what}{len(tasks)} task(s) wait and nothing"
+            " is left that could wake them (virtual time does not wait for other threads)",
+            *lines,
+        ]
+    )
+
+
+def _describe_name(task: asyncio.Task[Any]) -> str:
+    """Return the name a task was given, if any: asyncio's own numbers differ from run to run."""
+    name = task.get_name()
+    return "" if name.startswith("Task-") and name[5:].isdecimal() else name
+
+
+def _describe_wait(task: asyncio.Task[Any]) -> str:
+    """Say what a suspended task waits in and where: `analyst() waits in Event.wait at agents/turn.py:41`."""
+    coroutine: Any = task.get_coro()
+    name = getattr(coroutine, "__qualname__", repr(coroutine))
+    where, inside = "a place unknown", ""
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        if frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "asyncio":
+            inside = inside or f" in {coroutine.__qualname__}"
+        elif frame is not None:
+            where, inside = f"{frame.f_code.co_filename}:{frame.f_lineno}", ""
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
+    return f"{name} waits{inside} at {where}"
