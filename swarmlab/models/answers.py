@@ -14,10 +14,9 @@ from swarmlab.models.tool_calls import ToolPlan
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedCall:
-    """A request to the engine, and how to read its answer."""
+class AnswerReader:
+    """How to read the answer to one request."""
 
-    body: dict[str, Any]
     tools: ToolPlan | None
     model_name: str
 
@@ -51,9 +50,16 @@ class PreparedCall:
         return AIMessage(
             content=text,
             tool_calls=calls,
-            usage_metadata=_usage(completion),
-            response_metadata=_metadata(completion, self.model_name),
+            usage_metadata=usage_of(completion),
+            response_metadata=metadata_of(completion, self.model_name),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCall(AnswerReader):
+    """A request to the engine, and how to read its answer."""
+
+    body: dict[str, Any]
 
 
 def text_chunk(piece: str) -> ChatGenerationChunk:
@@ -61,7 +67,8 @@ def text_chunk(piece: str) -> ChatGenerationChunk:
     return ChatGenerationChunk(message=AIMessageChunk(content=piece))
 
 
-def _usage(completion: Completion) -> UsageMetadata:
+def usage_of(completion: Completion) -> UsageMetadata:
+    """Counts of a completion, as LangChain has them."""
     return UsageMetadata(
         input_tokens=completion.prompt_tokens,
         output_tokens=completion.completion_tokens,
@@ -70,10 +77,13 @@ def _usage(completion: Completion) -> UsageMetadata:
     )
 
 
-def _metadata(completion: Completion, model_name: str) -> dict[str, Any]:
+def metadata_of(completion: Completion, model_name: str) -> dict[str, Any]:
+    """How a completion ended, what made it, and its times."""
+    attempts = {} if completion.attempts is None else {"attempts": completion.attempts}
     return {
         "finish_reason": completion.finish_reason,
         "model_name": model_name,
+        **attempts,
         "timings": {
             "queue_ns": completion.queue_ns,
             "prefill_ns": completion.prefill_ns,

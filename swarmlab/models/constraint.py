@@ -42,6 +42,8 @@ _NOT_SCHEMAS = frozenset({"enum", "const", "default", "examples", "required", "d
 _UNKNOWN_TO_DECODER = re.compile(r"\(\?(?!:)|\\[bB1-9]")
 _SMALL = "a-zß-öø-ÿ"
 _LETTER = f"A-ZÀ-ÖØ-Þ{_SMALL}"
+_REST = f"[{_SMALL}]{{0,19}}"
+_PROSE = f"^[A-Z]{_REST}(,? [{_LETTER}]{_REST})"
 
 
 def json_schema_of(
@@ -75,11 +77,16 @@ def prose_schema(min_words: int, max_words: int) -> dict[str, Any]:
     does not. Letters are Latin, words at most 20 letters long; only their first letter may be a capital:
     where it would rather write a number, a small model otherwise shouts.
     """
-    rest = f"[{_SMALL}]{{0,19}}"
-    return {
-        "type": "string",
-        "pattern": f"^[A-Z]{rest}(,? [{_LETTER}]{rest}){{{min_words - 1},{max_words - 1}}}\\.$",
-    }
+    return {"type": "string", "pattern": f"{_PROSE}{{{min_words - 1},{max_words - 1}}}\\.$"}
+
+
+def prose_bounds(schema: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The least and most words of a `prose_schema`; None for any other schema."""
+    pattern = schema.get("pattern")
+    if not isinstance(pattern, str) or not pattern.startswith(_PROSE):
+        return None
+    bounds = re.fullmatch(r"\{(\d+),(\d+)\}\\\.\$", pattern.removeprefix(_PROSE))
+    return None if bounds is None else (int(bounds[1]) + 1, int(bounds[2]) + 1)
 
 
 def grammar(schema: Mapping[str, Any]) -> str:

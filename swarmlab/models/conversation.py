@@ -72,7 +72,7 @@ def _turn(message: BaseMessage) -> tuple[str, str]:
         case ChatMessage(role="system" | "user" | "assistant"):
             return message.role, text
         case _:
-            raise ModelError(f"the embedded model does not take a {type(message).__name__}")
+            raise ModelError(f"the model does not take a {type(message).__name__}")
 
 
 def _text(message: BaseMessage) -> str:
@@ -85,7 +85,5 @@ def _text(message: BaseMessage) -> str:
         elif block.get("type") == "text":
             parts.append(block["text"])
         elif block.get("type") not in _SKIPPED_BLOCKS:
-            raise ModelError(
-                f"the embedded model takes text only; a message holds a {block.get('type')!r} block"
-            )
+            raise ModelError(f"the model takes text only; a message holds a {block.get('type')!r} block")
     return "\n".join(parts)

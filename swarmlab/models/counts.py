@@ -8,7 +8,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.utils import count_tokens_approximately
 
-from swarmlab.models.embedded import EmbeddedChat
+from swarmlab.models.constrained import ConstrainedChat
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,11 @@ class TokenCounts:
 
 
 def prompt_tokens(chat: BaseChatModel, prompt: Sequence[BaseMessage]) -> int:
-    """Tokens that a prompt will take: exact for the embedded model, else LangChain's estimate.
+    """Tokens that a prompt will take: exact for the embedded and the simulated model, else an estimate.
 
     Providers' own `get_num_tokens` wants a tokenizer from the network.
     """
-    if isinstance(chat, EmbeddedChat):
+    if isinstance(chat, ConstrainedChat):
         return chat.get_num_tokens_from_messages(list(prompt))
     return count_tokens_approximately(prompt)
 

@@ -26,6 +26,8 @@ class Completion:
     """From the call to the slot being free, on the injected clock."""
     prefill_ns: int
     decode_ns: int
+    attempts: int | None = None
+    """Of a provider that refuses or fails: how often it was asked."""
 
     @property
     def prefill_tokens(self) -> int:

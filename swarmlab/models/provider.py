@@ -43,7 +43,8 @@ def load_provider(spec: str, *, clock: Clock, seed: int = 0, base_url: str | Non
     except Exception as error:  # every provider raises its own class for a missing key
         raise ModelUnavailableError(
             f"model {spec!r} cannot be used: {_first_line(error)} "
-            "(models are named embedded, embedded:/path/file.gguf or PROVIDER:NAME, such as openai:NAME)"
+            "(models are named simulated, simulated:PROFILE, embedded, embedded:/path/file.gguf or "
+            "PROVIDER:NAME, such as openai:NAME)"
         ) from error
     return LoadedModel(
         chat=chat,

@@ -1,12 +1,11 @@
 """From a constrained answer to an object: the last step of `with_structured_output`."""
 
-from collections.abc import Mapping
-from operator import itemgetter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage
-from langchain_core.runnables import Runnable, RunnableLambda, RunnableMap, RunnablePassthrough
+from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
 
@@ -28,14 +27,29 @@ def structured_runnable(
 
     def read(message: AIMessage) -> Any:
         value = read_json(message.text, message.response_metadata["finish_reason"], json_schema)
-        return _validated(schema, value) if _is_pydantic(schema) else value
+        return typed(schema, value)
 
-    reader = RunnableLambda(read)
-    if not include_raw:
-        return bound | reader
-    parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | reader, parsing_error=lambda _: None)
-    unparsed = RunnablePassthrough.assign(parsed=lambda _: None)
-    return RunnableMap(raw=bound) | parsed.with_fallbacks([unparsed], exception_key="parsing_error")
+    def answer(message: AIMessage) -> Any:
+        return with_raw(message, read) if include_raw else read(message)
+
+    async def aanswer(message: AIMessage) -> Any:
+        # Without this one LangChain would take a thread, which a simulation refuses.
+        return answer(message)
+
+    return bound | RunnableLambda(answer, aanswer)
+
+
+def with_raw(message: AIMessage, read: Callable[[AIMessage], Any]) -> dict[str, Any]:
+    """What `include_raw` promises: the message, what it was read as, and why that failed."""
+    try:
+        return {"raw": message, "parsed": read(message), "parsing_error": None}
+    except ModelError as error:
+        return {"raw": message, "parsed": None, "parsing_error": error}
+
+
+def typed(schema: Mapping[str, Any] | type, value: Any) -> Any:
+    """Return a value as an instance of `schema` where that is a pydantic class; raises ModelError."""
+    return _validated(schema, value) if _is_pydantic(schema) else value
 
 
 def _is_pydantic(schema: Mapping[str, Any] | type) -> bool:

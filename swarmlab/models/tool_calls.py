@@ -23,6 +23,12 @@ class ToolPlan:
     schema: dict[str, Any]
     preamble: str
 
+    @property
+    def reply_schema(self) -> dict[str, Any] | None:
+        """What an answer in words has to fit; None where only calls are allowed."""
+        options = self.schema.get("anyOf", ())
+        return next((option for option in options if REPLY in option["properties"]), None)
+
     def read(self, text: str, finish_reason: str) -> tuple[str, list[ToolCall]]:
         """Return the words and the tool calls of an answer.
 

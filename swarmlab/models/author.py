@@ -1,0 +1,170 @@
+"""The mind of a simulated model: writes the answer to a request and counts its tokens; remembers both."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+from jsonschema.validators import Draft202012Validator, validator_for
+
+from swarmlab.errors import ModelError
+from swarmlab.models.constraint import json_schema_of
+from swarmlab.models.draws import digest
+from swarmlab.models.profile import Profile
+from swarmlab.models.text_tokens import TokenCounter
+from swarmlab.models.writing import write_json, write_text
+
+REMEMBERED = 16_384
+"""Answers, and schemas, that are kept; the oldest go first. Runs of one brief ask the same again."""
+
+V = TypeVar("V")
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class Draft(NamedTuple):
+    """An answer before any time has passed."""
+
+    prompt: str
+    text: str
+    finish_reason: str
+    """`stop` or `length`."""
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, eq=False)
+class AnswerForm:
+    """A schema made ready; one object a schema, so that it can be told by identity."""
+
+    schema: dict[str, Any]
+    text: str
+    validator: Any
+
+    def check(self, value: Any) -> None:
+        """Raise ModelError for a value that does not fit."""
+        for error in self.validator.iter_errors(value):
+            raise ModelError(
+                f"a simulated model found no value for the schema: at {error.json_path}, {error.message}"
+            )
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What ends an answer early."""
+
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+class Author:
+    """Writes as a profile says: the same request, the same answer, in every process."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        text = profile.text
+        self.prompt_counter = TokenCounter(text.tokens)
+        answer_tokens = text.answer_tokens
+        self._answer_counter = TokenCounter(answer_tokens) if answer_tokens else self.prompt_counter
+        self._answer_end = answer_tokens.per_prompt if answer_tokens else 0.0
+        self._forms: dict[Any, AnswerForm] = {}
+        self._drafts: dict[Any, Draft] = {}
+
+    def form_of(self, schema: Mapping[str, Any] | type, string_limit: int | None) -> AnswerForm:
+        """Return the form of a pydantic or TypedDict class, a tool or a JSON schema.
+
+        Raises
+        ------
+        ModelError
+            As `json_schema_of`.
+        """
+        try:
+            key = (schema if isinstance(schema, type) else _encode(schema), string_limit)
+        except TypeError:
+            # A schema that holds what JSON does not know is made ready each time.
+            return self._form(json_schema_of(schema, string_limit))
+        known = self._forms.get(key)
+        return known or _remember(self._forms, key, self._form(json_schema_of(schema, string_limit)))
+
+    def form(self, json_schema: dict[str, Any]) -> AnswerForm:
+        """Return the form of a schema that `json_schema_of` gave."""
+        text = _encode(json_schema)
+        return self._forms.get(text) or _remember(self._forms, text, self._form(json_schema))
+
+    def draft(self, messages: Sequence[Mapping[str, str]], form: AnswerForm | None, bounds: Bounds) -> Draft:
+        """Write the answer to a conversation.
+
+        Parameters
+        ----------
+        messages
+            As `chat_messages` gives them.
+        form
+            What the answer has to fit; None for free text.
+
+        Raises
+        ------
+        ModelError
+            The prompt fills the context, or no value for the schema was found.
+        """
+        turns = [(message["role"], message["content"]) for message in messages]
+        prompt = "\0".join(part for turn in turns for part in turn)
+        key = (prompt, form, bounds.max_tokens, bounds.stop)
+        return self._drafts.get(key) or _remember(self._drafts, key, self._new(prompt, turns, form, bounds))
+
+    def answer_tokens(self, text: str) -> int:
+        """Tokens of an answer; at least one."""
+        return max(round(self._answer_counter.count(text) + self._answer_end), 1)
+
+    def _form(self, json_schema: dict[str, Any]) -> AnswerForm:
+        kind = validator_for(json_schema, default=Draft202012Validator)
+        return AnswerForm(json_schema, _encode(json_schema), kind(json_schema))
+
+    def _new(
+        self, prompt: str, turns: Sequence[tuple[str, str]], form: AnswerForm | None, bounds: Bounds
+    ) -> Draft:
+        prompt_tokens = self.prompt_counter.prompt(turns)
+        room = self._profile.context_tokens - prompt_tokens
+        if room < 1:
+            raise ModelError(
+                f"the prompt has {prompt_tokens} tokens, the model's context holds "
+                f"{self._profile.context_tokens}; shorten the prompt or use a profile with a longer context"
+            )
+        text = self._text(prompt, _asked(turns), form)
+        for end in bounds.stop:
+            text = text.partition(end)[0]
+        limit = room if bounds.max_tokens is None else min(bounds.max_tokens, room)
+        tokens = self.answer_tokens(text)
+        if tokens <= limit:
+            return Draft(prompt, text, "stop", prompt_tokens, tokens)
+        return Draft(prompt, self._cut(text, limit), "length", prompt_tokens, limit)
+
+    def _text(self, prompt: str, asked: str, form: AnswerForm | None) -> str:
+        all_lengths = self._profile.text.lengths
+        if form is None:
+            return write_text(asked, all_lengths["default"], digest(self._profile.seed, prompt))
+        lengths = all_lengths.get(str(form.schema.get("title")), all_lengths["default"])
+        value = write_json(form.schema, asked, lengths, digest(self._profile.seed, prompt, form.text))
+        form.check(value)
+        return _encode(value)
+
+    def _cut(self, text: str, limit: int) -> str:
+        low, high = 0, len(text)
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._answer_counter.count(text[:middle]) <= limit:
+                low = middle
+            else:
+                high = middle - 1
+        return text[:low]
+
+
+def _asked(turns: Sequence[tuple[str, str]]) -> str:
+    """What the user said last."""
+    return next((text for role, text in reversed(turns) if role == "user"), turns[-1][1] if turns else "")
+
+
+def _remember(known: dict[Any, V], key: Any, value: V) -> V:
+    if len(known) >= REMEMBERED:
+        del known[next(iter(known))]
+    known[key] = value
+    return value
