@@ -75,6 +75,7 @@ async def ask(
             return Reply(dict(stored), span.span_id)
         chat = run.model.writer if writes else run.model.chat
         answer = await _complete(run, chat, messages, schema, span)
+        await run.spend("model_call_s")
     run.cache.put("completions", key, answer)
     return Reply(answer, span.span_id)
 
@@ -191,6 +192,9 @@ def _count(run: Resources, prompt: Sequence[BaseMessage], raw: AIMessage) -> Tok
     run.counts.model_calls += 1
     run.counts.prompt_tokens += counted.prompt
     run.counts.completion_tokens += counted.completion
-    if counted.source == "estimate":
+    run.counts.cached_tokens += counted.cached
+    if run.model.profile is not None:
+        run.counts.tokens_source = "simulated"
+    elif counted.source == "estimate":
         run.counts.tokens_source = "estimate"
     return counted

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from swarmlab.agents.calls import ask
@@ -83,6 +84,7 @@ async def build_view(
     """
     kind = run.level.context
     with run.tracer.span("context", f"{kind}: build view", links=links):
+        await run.spend("context_s")
         if kind == "transcript":
             return transcript_view(said)
         if kind == "lightweight":
@@ -178,6 +180,7 @@ def filter_entry(entry: dict[str, Any], agent: Agent, *, depended_on: bool) -> t
     return tuple(kept[:ENTRY_LINES])
 
 
+@lru_cache(maxsize=50_000)
 def words(text: str) -> frozenset[str]:
     """Lower-case words of three letters and more, without the commonest."""
     return frozenset(re.findall(r"[a-z]{3,}", text.lower())) - _COMMON

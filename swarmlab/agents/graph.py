@@ -8,8 +8,12 @@
 import asyncio
 import operator
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Protocol, TypedDict
 
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import merge_configs
 from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, StateGraph
 
@@ -33,7 +37,7 @@ class Runnable(Protocol):
 
 
 def build_graph(agents: Sequence[Agent], schedule: str, turn: Turn) -> Runnable:
-    """Compile the graph of a roster; `ainvoke({"said": []})` returns {"said": [Contribution, …]}.
+    """The graph of a roster; `ainvoke({"said": []})` returns {"said": [Contribution, …]}.
 
     Parameters
     ----------
@@ -44,11 +48,31 @@ def build_graph(agents: Sequence[Agent], schedule: str, turn: Turn) -> Runnable:
     turn
         Called once an agent with the contributions it may see.
     """
+    return _Bound(_compiled(tuple(agents), schedule), {"configurable": {_TURN: turn}})
+
+
+_TURN = "swarmlab_turn"
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """A compiled graph, which knows nothing of a run, with the turn of one run."""
+
+    graph: Runnable
+    config: RunnableConfig
+
+    async def ainvoke(self, input: Any, config: Any = None) -> Any:
+        return await self.graph.ainvoke(input, merge_configs(config, self.config))
+
+
+@lru_cache(maxsize=64)
+def _compiled(agents: tuple[Agent, ...], schedule: str) -> Runnable:
+    """Compiled once a process: compiling takes LangGraph longer than running the graph."""
     if schedule == "dataflow":
-        return _dataflow(agents, turn)
+        return _dataflow(agents)
     graph = StateGraph(SwarmState)
     for agent in agents:
-        graph.add_node(agent.name, _node(agent, turn, agents if schedule == "superstep" else None))
+        graph.add_node(agent.name, _node(agent, agents if schedule == "superstep" else None))
     if schedule == "sequential":
         for before, after in zip(
             [START, *(a.name for a in agents)], [*(a.name for a in agents), END], strict=True
@@ -64,22 +88,21 @@ def build_graph(agents: Sequence[Agent], schedule: str, turn: Turn) -> Runnable:
     return compiled
 
 
-def _node(agent: Agent, turn: Turn, roster: Sequence[Agent] | None) -> Any:
-    async def node(state: SwarmState) -> dict[str, list[Contribution]]:
+def _node(agent: Agent, roster: Sequence[Agent] | None) -> Any:
+    async def node(state: SwarmState, config: RunnableConfig) -> dict[str, list[Contribution]]:
         said = state["said"]
         if roster is not None:
             said = _upstream(agent, roster, {c.agent: c for c in said})
-        return {"said": [await turn(agent, said)]}
+        return {"said": [await config["configurable"][_TURN](agent, said)]}
 
     return node
 
 
-def _dataflow(agents: Sequence[Agent], turn: Turn) -> Runnable:
-    roster = list(agents)
-
+def _dataflow(roster: Sequence[Agent]) -> Runnable:
     @task
-    async def work(agent: Agent, said: list[Contribution]) -> Contribution:
-        return await turn(agent, said)
+    async def work(agent: Agent, said: list[Contribution], config: RunnableConfig) -> Contribution:
+        contribution: Contribution = await config["configurable"][_TURN](agent, said)
+        return contribution
 
     @entrypoint()
     async def swarm(_: SwarmState) -> dict[str, list[Contribution]]:

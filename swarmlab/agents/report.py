@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from swarmlab.agents.answer import Answer
 from swarmlab.agents.brief import Brief
@@ -76,7 +77,7 @@ def _note(answer: Answer, index: int) -> str:
 def _sections(answer: Answer, brief: Brief) -> list[str]:
     sections = []
     for name in TOOLS:
-        facts = [fact for fact in answer.facts if fact.tool == name]
+        facts = tuple(fact for fact in answer.facts if fact.tool == name)
         if name == "recommendations" and facts:
             continue
         if facts or name in brief.plan:
@@ -91,7 +92,8 @@ def _missing(name: str, errors: Sequence[str]) -> str:
     return f"Not available: {_cell(reasons[0] if reasons else 'the tool was not asked')}"
 
 
-def _fact_tables(facts: Sequence[Fact]) -> list[str]:
+@lru_cache(maxsize=512)
+def _fact_tables(facts: tuple[Fact, ...]) -> list[str]:
     """One table of plain facts, then one a dimension: a row an entity, a column a metric."""
     plain = [(fact.label, fact.text) for fact in facts if not _OF_ENTITY.match(fact.id)]
     tables = [_table(("", ""), plain)] if plain else []

@@ -8,9 +8,10 @@ from swarmlab.agents.brief import Brief
 from swarmlab.agents.levels import Level
 from swarmlab.agents.prefixes import Prompts
 from swarmlab.agents.questions import Question
+from swarmlab.agents.tool_runs import ToolRunner
 from swarmlab.data import Dataset
 from swarmlab.models import LoadedModel
-from swarmlab.tools import Fact, SharedFrame, ToolAnswer
+from swarmlab.tools import Fact, ToolAnswer
 from swarmlab.tools.cache import Cache
 from swarmlab.trace.clock import Clock
 from swarmlab.trace.tracer import Tracer
@@ -22,9 +23,11 @@ class Counts:
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
+    """Part of `prompt_tokens` that came from the provider's prefix cache."""
     model_calls: int = 0
     tool_calls: int = 0
-    tokens_source: Literal["provider", "estimate"] = "provider"
+    tokens_source: Literal["provider", "estimate", "simulated"] = "provider"
     """`estimate` as soon as one answer came without the provider's own counts."""
 
 
@@ -39,7 +42,7 @@ class Resources:
     clock: Clock
     tracer: Tracer
     cache: Cache
-    shared: SharedFrame
+    tools: ToolRunner
     questions: tuple[Question, ...]
     seed: int
     code_version: str
@@ -49,6 +52,19 @@ class Resources:
     prompts: Prompts = field(default_factory=Prompts)
     answered: list[tuple[int, str]] = field(default_factory=list)
     """End (ns) and last phase's span of each model call so far: what a queued call waited for."""
+
+    async def spend(self, overhead: str) -> None:
+        """In simulation, let the profile's seconds pass for what no clock measures there; else nothing.
+
+        Parameters
+        ----------
+        overhead
+            A field of `swarmlab.models.profile.Overhead`.
+        """
+        profile = self.model.profile
+        seconds = 0.0 if profile is None else getattr(profile.overhead, overhead)
+        if seconds:
+            await self.clock.sleep(seconds)
 
     @property
     def tool_executions(self) -> int:

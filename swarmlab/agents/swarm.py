@@ -25,7 +25,8 @@ async def run_swarm(run: Resources) -> Answer:
         A model call failed; the spans up to then are in the tracer.
     """
     with run.tracer.span("framework", "run"):
-        key = _analysis_key(run)
+        keeps = "analyses" in run.cache.layers
+        key = _analysis_key(run) if keeps else ""
         stored = run.cache.get("analyses", key)
         if stored is not None:
             with run.tracer.span("result", "stored analysis", cached=True):
@@ -35,9 +36,10 @@ async def run_swarm(run: Resources) -> Answer:
         said = await _discuss(run)
         outputs = [span_id for c in said for span_id in c.outputs]
         with run.tracer.span("result", "report", links=[c.span_id for c in said], reads=outputs):
+            await run.spend("result_s")
             answer = assemble(said)
             answer = replace(answer, report=write_report(answer, run.brief, run.dataset, run.questions))
-        if not answer.errors:
+        if keeps and not answer.errors:
             run.cache.put("analyses", key, answer.as_dict())
         return answer
 

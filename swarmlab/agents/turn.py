@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 
 from swarmlab.agents.calls import Reply, ask, prompt_length
 from swarmlab.agents.contexts import Board, View, build_view, words
@@ -22,7 +22,7 @@ from swarmlab.agents.questions import Question
 from swarmlab.agents.resources import Contribution, Resources
 from swarmlab.agents.rosters import Agent
 from swarmlab.errors import ModelError, ToolError
-from swarmlab.tools import TOOLS, Fact, ToolAnswer, run_tool
+from swarmlab.tools import TOOLS, Fact, ToolAnswer
 from swarmlab.tools.cache import content_key
 from swarmlab.tools.executor import run_calls
 
@@ -43,11 +43,13 @@ async def take_turn(
         The decision questions that fall to this agent.
     """
     with run.tracer.span("coordination", agent.name, agent=agent.name, links=links_of(said)) as span:
+        await run.spend("agent_turn_s")
         view = await build_view(run, agent, said, board, links_of(said))
         requests = await _tool_requests(run, agent)
         used = await _use_tools(run, agent, requests)
         draft = await _draft(run, agent, view, used)
-        decisions = {q.id: await _decide(run, q, known_lines(view, used)) for q in questions}
+        known = known_lines(view, used)
+        decisions = {q.id: await _decide(run, q, known) for q in questions}
         words = draft.content if draft is not None else {}
         contribution = Contribution(
             agent=agent.name,
@@ -116,7 +118,7 @@ async def _use_tools(run: Resources, agent: Agent, requests: Sequence[str]) -> U
     )
 
 
-def _call_tool(
+async def _call_tool(
     run: Resources, agent: Agent, name: str, spans: dict[str, str], last_in_slot: dict[int, str], slot: int
 ) -> ToolAnswer:
     key = content_key(
@@ -138,8 +140,10 @@ def _call_tool(
         if stored is not None:
             span.cached = True
             return ToolAnswer(name, tuple(Fact(**fact) for fact in stored["facts"]), stored["text"])
-        answer = run_tool(name, run.brief.scope, run.dataset, run.level.tool_impl, run.shared)
-        run.cache.put("tools", key, {"facts": [asdict(fact) for fact in answer.facts], "text": answer.text})
+        answer = await run.tools.answer(name, run.brief.scope, run.level.tool_impl)
+        if "tools" in run.cache.layers:
+            facts = [asdict(fact) for fact in answer.facts]
+            run.cache.put("tools", key, {"facts": facts, "text": answer.text})
         return answer
 
 
@@ -194,7 +198,12 @@ def known_lines(view: View, used: Used) -> dict[str, str | None]:
 
 def evidence(question: str, lines: Sequence[str], at_most: int = EVIDENCE_LINES) -> list[str]:
     """The lines that share most words with a question, the best last, next to where the answer is written."""
+    return list(_evidence(question, tuple(lines), at_most))
+
+
+@lru_cache(maxsize=20_000)
+def _evidence(question: str, lines: tuple[str, ...], at_most: int) -> tuple[str, ...]:
     wanted = words(question)
     scored = [(len(wanted & words(line)) / (1 + 0.05 * len(words(line))), line) for line in lines]
     best = sorted((s for s in scored if s[0] > 0), key=lambda pair: -pair[0])[:at_most]
-    return [line for _, line in reversed(best)]
+    return tuple(line for _, line in reversed(best))

@@ -17,6 +17,7 @@ from swarmlab.agents.levels import LEVELS, Level, make_level
 from swarmlab.data import Dataset
 from swarmlab.errors import SpecError, first_problem
 from swarmlab.lab.ablation import Ablation, named_level, override_ablation
+from swarmlab.models.profile import profile_hash
 from swarmlab.records.design import Design
 from swarmlab.tools import TOOLS
 from swarmlab.tools.cache import content_key
@@ -103,6 +104,8 @@ class Cell(BaseModel):
     data_fingerprint: str
     model: str
     base_url: str | None = None
+    profile_hash: str = ""
+    """Of a simulated model: the hash of its profile's figures."""
     cache_state: CacheState
     repeat: Annotated[int, Field(ge=0)]
     order: Annotated[int, Field(ge=0)]
@@ -115,6 +118,16 @@ class Cell(BaseModel):
     code_version: str
     out: str
     """The experiment's results folder."""
+
+    @property
+    def is_virtual(self) -> bool:
+        """The model is simulated, and the run's time is virtual."""
+        return self.model.partition(":")[0] == "simulated"
+
+    @property
+    def run_draw(self) -> str:
+        """What tells this run's random draws from another's, in a simulation."""
+        return f"{self.level.name}/{self.cache_state}/{self.repeat}"
 
     @property
     def cell_id(self) -> str:
@@ -227,6 +240,7 @@ def expand(spec: Spec, dataset: Dataset, *, code_version: str, out: Path) -> lis
                     data_fingerprint=dataset.fingerprint,
                     model=spec.model,
                     base_url=spec.base_url,
+                    profile_hash=profile_hash(spec.model),
                     cache_state=state,
                     repeat=repeat,
                     order=len(cells),

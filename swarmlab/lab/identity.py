@@ -14,7 +14,7 @@ def identity(cell: Cell) -> dict[str, Any]:
         "run_id": cell.run_id,
         "level": cell.level.name,
         "repeat": cell.repeat,
-        "clock": "wall",
+        "clock": "virtual" if cell.is_virtual else "wall",
         "model": model_id(cell.model),
         "cache_state": cell.cache_state,
         "work_id": cell.work_id,

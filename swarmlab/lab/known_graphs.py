@@ -5,7 +5,6 @@ test without a model's spread. A wait stands for a call to a service elsewhere; 
 calls it any.
 """
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Literal, Self
@@ -122,10 +121,10 @@ async def run_known_graph(graph: KnownGraph, clock: Clock) -> list[Span]:
     return tracer.finished()
 
 
-def _wait(
+async def _wait(
     tracer: Tracer, clock: Clock, name: str, seconds: float, last_in_slot: dict[int, str], slot: int
 ) -> None:
     links = (last_in_slot[slot],) if slot in last_in_slot else ()
     with tracer.span("tool", name, links=links, reads=()) as span:
         last_in_slot[slot] = span.span_id
-        asyncio.run(clock.sleep(seconds))
+        await clock.sleep(seconds)

@@ -9,8 +9,7 @@ import gc
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,13 @@ from swarmlab.agents.questions import Exam, set_exam
 from swarmlab.agents.resources import Resources
 from swarmlab.agents.rosters import ROSTERS
 from swarmlab.agents.swarm import run_swarm
+from swarmlab.agents.tool_runs import (
+    MeasuredTools,
+    SimulatedMachine,
+    SimulatedTools,
+    ToolAnswers,
+    ToolRunner,
+)
 from swarmlab.data import Dataset, open_dataset
 from swarmlab.errors import DataError, SwarmlabError
 from swarmlab.lab.experiment import Cell
@@ -36,25 +42,52 @@ from swarmlab.records.alerts import load_rules, with_alerts
 from swarmlab.records.manifest import cpu_reading, other_cpu_share
 from swarmlab.records.record import Record
 from swarmlab.records.store import write_run
-from swarmlab.tools import Scope, SharedFrame, check_scope, entities, truth
+from swarmlab.tools import Scope, check_scope, entities, truth
 from swarmlab.tools.cache import Cache, content_key
 from swarmlab.tools.scope import region_dimension
-from swarmlab.trace.clock import Clock, WallClock
+from swarmlab.trace.clock import Clock, VirtualClock, WallClock
 from swarmlab.trace.spans import Span
 from swarmlab.trace.tracer import Tracer
 
 _PRIMED = "primed"
+FACT_LAYERS = ("known", "facts")
+"""Of the store in which simulated runs of one experiment keep what is true of their data."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is true of a dataset within a scope, by fact id, and the names of what is sold in it."""
+
+    dataset: Dataset
+    truth: Mapping[str, float | int | str]
+    names: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run is about: the data, the facts it has to find, and its exam."""
+
+    dataset: Dataset
+    required: Mapping[str, float | int | str]
+    exam: Exam
 
 
 @dataclass(frozen=True)
 class Bench:
     """What is set up before the clock starts."""
 
-    dataset: Dataset
+    work: Work
     model: LoadedModel
-    required: Mapping[str, float | int | str]
-    exam: Exam
     load_s: float
+    machine: SimulatedMachine | None = None
+    """Of a simulation: what all its runs share, as they share `model`."""
+    answers: ToolAnswers = field(default_factory=ToolAnswers)
+
+    def tools(self, clock: Clock) -> ToolRunner:
+        """A new run's tools."""
+        if self.machine is None:
+            return MeasuredTools(self.work.dataset, clock)
+        return SimulatedTools(self.work.dataset, self.machine, self.answers)
 
 
 @dataclass(frozen=True)
@@ -77,28 +110,18 @@ class Measured:
         return root.end_ns - root.start_ns
 
 
-async def ameasure(cell: Cell) -> Record:
+def measure(cell: Cell) -> Record:
     """Run a cell, write its run folder, and return its record; a failed run is a record too.
+
+    Works where an event loop already runs (a notebook). A simulated model runs on virtual time.
 
     Raises
     ------
     UserError
         The data, the model or the brief cannot be used; nothing was measured.
     """
-    clock = WallClock()
-    bench = await asyncio.to_thread(_set_up, cell, clock)
-    measured = None
-    try:
-        if cell.cache_state == "cold":
-            shutil.rmtree(cell.cache_folder, ignore_errors=True)
-        elif not (cell.cache_folder / _PRIMED).exists() and cell.level.cache:
-            # Warm means: filled by an identical run before. Where that one fails, so has this run.
-            measured = await _run_once(cell, bench, clock)
-        if measured is None or measured.error is None:
-            measured = await _run_once(cell, bench, clock)
-    finally:
-        bench.model.close()
-    record = _record(cell, bench, measured)
+    bench, measured = _measure_simulated(cell) if cell.is_virtual else _measure_real(cell)
+    record = record_of(cell, bench, measured)
     if record.status == "ok" and cell.level.cache:
         (cell.cache_folder / _PRIMED).touch()
     answer = measured.answer
@@ -106,72 +129,140 @@ async def ameasure(cell: Cell) -> Record:
         Path(cell.out),
         record,
         measured.spans,
-        answer=None if answer is None else _answer_json(cell, bench, answer),
+        answer=None if answer is None else _answer_json(cell, bench.work, answer),
         answer_md=None if answer is None else answer.report,
     )
     return record
 
 
-async def run_together(cells: Sequence[Cell]) -> list[Measured]:
-    """Start cold runs of several cells at once, on one loaded model and without a cache on disk."""
+def _measure_real(cell: Cell) -> tuple[Bench, Measured]:
     clock = WallClock()
-    benches = [await asyncio.to_thread(_set_up, cells[0], clock)]
-    model = benches[0].model
+    bench = set_up(cell, clock)
     try:
-        for cell in cells[1:]:
-            benches.append(await asyncio.to_thread(_set_up, cell, clock, model))
-        uncached = [c.model_copy(update={"level": c.level.model_copy(update={"cache": ()})}) for c in cells]
-        pairs = zip(uncached, benches, strict=True)
-        return await asyncio.gather(*(_run_once(cell, bench, clock) for cell, bench in pairs))
+        return bench, clock.run(_run_cell(cell, bench, clock))
     finally:
-        model.close()
+        bench.model.close()
 
 
-def measure(cell: Cell) -> Record:
-    """`ameasure` for synchronous callers, also where an event loop already runs (a notebook)."""
-    # A thread of its own has no running loop, whatever the caller has.
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(lambda: asyncio.run(ameasure(cell))).result()
+def _measure_simulated(cell: Cell) -> tuple[Bench, Measured]:
+    clock = VirtualClock()
+    # Truth and tools' facts are the same in every run, and simulated time does not pass while they are found.
+    store = Cache(Path(cell.out) / ".cache" / "facts", FACT_LAYERS)
+    try:
+        bench = set_up(cell, clock, set_work(cell, known_of(cell, store)))
+        bench = replace(bench, answers=ToolAnswers(store, cell.code_version))
+        return bench, clock.run(_run_cell(cell, bench, clock))
+    finally:
+        store.close()
 
 
-def _set_up(cell: Cell, clock: Clock, model: LoadedModel | None = None) -> Bench:
+async def ameasure(cell: Cell) -> Record:
+    """`measure` without blocking the caller's event loop."""
+    return await asyncio.to_thread(measure, cell)
+
+
+def run_together(cells: Sequence[Cell]) -> list[Measured]:
+    """Start cold runs of several cells at once, on one loaded model and without a cache on disk."""
+    clock: Clock = VirtualClock() if cells[0].is_virtual else WallClock()
+    first = set_up(cells[0], clock)
+    uncached = [c.model_copy(update={"level": c.level.model_copy(update={"cache": ()})}) for c in cells]
+
+    async def all_runs() -> list[Measured]:
+        pairs = zip(uncached, benches, strict=True)
+        return await asyncio.gather(*(run_once(cell, bench, clock) for cell, bench in pairs))
+
+    try:
+        benches = [first, *(replace(first, work=set_work(c, known_of(c))) for c in cells[1:])]
+        return clock.run(all_runs())
+    finally:
+        first.model.close()
+
+
+def set_up(cell: Cell, clock: Clock, work: Work | None = None) -> Bench:
+    """Open the data and set the exam, unless given, and load the model; UserError where one is of no use."""
     start_ns = clock.now_ns()
+    work = set_work(cell, known_of(cell)) if work is None else work
+    model = load_model(cell.model, clock=clock, seed=cell.seed, base_url=cell.base_url)
+    machine = None if model.profile is None else SimulatedMachine(model.profile, clock)
+    return Bench(work, model, (clock.now_ns() - start_ns) / 1e9, machine)
+
+
+def set_work(cell: Cell, known: Known) -> Work:
+    """Set a cell's exam on what is known of its data."""
+    required = {i: value for i, value in known.truth.items() if i.partition(".")[0] in cell.brief.plan}
+    place = (region_dimension(known.dataset.columns) or "region").removesuffix("_id")
+    return Work(known.dataset, required, set_exam(required, known.names, seed=cell.seed, place=place))
+
+
+def known_of(cell: Cell, store: Cache | None = None) -> Known:
+    """Find out what is true of a cell's data within its brief's scope, or find it in `store`.
+
+    Raises
+    ------
+    UserError
+        The data cannot be used or have changed since the cell was made, or the brief is not about them.
+    """
     dataset = open_dataset(cell.data)
     if dataset.fingerprint != cell.data_fingerprint:
         raise DataError(f"{cell.data}: its content has changed since the run was planned; start again")
     scope = cell.brief.scope
     check_scope(scope, entities(dataset, Scope()))
-    known = truth(dataset, scope)
-    required = {i: value for i, value in known.items() if i.partition(".")[0] in cell.brief.plan}
-    place = (region_dimension(dataset.columns) or "region").removesuffix("_id")
-    exam = set_exam(required, entities(dataset, scope), seed=cell.seed, place=place)
-    if model is None:
-        model = load_model(cell.model, clock=clock, seed=cell.seed, base_url=cell.base_url)
-    return Bench(dataset, model, required, exam, (clock.now_ns() - start_ns) / 1e9)
+    key = content_key({"scope": asdict(scope), "data": dataset.fingerprint, "code": cell.code_version})
+    stored = None if store is None else store.get("known", key)
+    if stored is None:
+        stored = {"truth": truth(dataset, scope), "names": entities(dataset, scope)}
+        if store is not None:
+            store.put("known", key, stored)
+    return Known(dataset, stored["truth"], stored["names"])
 
 
-async def _run_once(cell: Cell, bench: Bench, clock: Clock) -> Measured:
+async def _run_cell(cell: Cell, bench: Bench, clock: Clock) -> Measured:
+    if cell.cache_state == "cold":
+        shutil.rmtree(cell.cache_folder, ignore_errors=True)
+    elif not (cell.cache_folder / _PRIMED).exists() and cell.level.cache:
+        # Warm means: filled by an identical run before. Where that one fails, so has this run.
+        primed = await run_once(cell, bench, clock)
+        if primed.error is not None:
+            return primed
+    return await run_once(cell, bench, clock)
+
+
+async def run_once(cell: Cell, bench: Bench, clock: Clock, cache: Cache | None = None) -> Measured:
+    """Run a cell's swarm once on `clock`'s event loop.
+
+    Parameters
+    ----------
+    cache
+        Used and left open instead of the cell's own; for runs that share one. Each counts its own hits.
+    """
     tracer = Tracer(clock)
-    cache = Cache(cell.cache_folder if cell.level.cache else None, cell.level.cache)
+    own = cache is None
+    if cache is None:
+        cache = Cache(cell.cache_folder if cell.level.cache else None, cell.level.cache)
+    else:
+        cache = cache.view()
     run = Resources(
         brief=cell.brief,
         level=cell.level,
-        dataset=bench.dataset,
-        model=bench.model,
+        dataset=bench.work.dataset,
+        model=bench.model.for_run(cell.run_draw),
         clock=clock,
         tracer=tracer,
         cache=cache,
-        shared=SharedFrame(bench.dataset),
-        questions=bench.exam.questions,
+        tools=bench.tools(clock),
+        questions=bench.work.exam.questions,
         seed=cell.seed,
         code_version=cell.code_version,
         workers=cell.workers,
         faults=frozenset(cell.faults),
     )
-    span_ns = _span_cost_ns(clock)
-    gc.collect()
-    load1 = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    started_at, before = clock.utc_now(), cpu_reading()
+    is_wall = clock.kind == "wall"
+    span_ns = _span_cost_ns(clock) if is_wall else 0
+    if is_wall:
+        gc.collect()
+    # What the machine does meanwhile is no part of a simulation.
+    load1 = os.getloadavg()[0] if is_wall and hasattr(os, "getloadavg") else None
+    started_at, before = clock.utc_now(), cpu_reading() if is_wall else None
     answer, error = None, None
     try:
         answer = await run_swarm(run)
@@ -181,8 +272,9 @@ async def _run_once(cell: Cell, bench: Bench, clock: Clock) -> Measured:
     except Exception as failure:  # noqa: BLE001 - whatever broke the run, it stays a row, with its error.
         error = f"{type(failure).__name__}: {failure}"
     finally:
-        other_cpu = other_cpu_share(before, cpu_reading())
-        cache.close()
+        other_cpu = None if before is None else other_cpu_share(before, cpu_reading())
+        if own:
+            cache.close()
     spans = tuple(tracer.finished())
     instrument_ns = span_ns * len(spans)
     return Measured(spans, answer, error, run, other_cpu, load1, started_at, instrument_ns)
@@ -198,7 +290,8 @@ def _span_cost_ns(clock: Clock, n_spans: int = 500) -> int:
     return (clock.now_ns() - start_ns) // n_spans
 
 
-def _record(cell: Cell, bench: Bench, measured: Measured) -> Record:
+def record_of(cell: Cell, bench: Bench, measured: Measured) -> Record:
+    """The record of a measured cell, graded against its work."""
     run, answer, counts = measured.resources, measured.answer, measured.resources.counts
     ok = measured.error is None
     seconds = measured.wall_ns / 1e9
@@ -222,17 +315,27 @@ def _record(cell: Cell, bench: Bench, measured: Measured) -> Record:
         n_model_calls=counts.model_calls,
         cache_hits=hits,
         cache_misses=sum(run.cache.misses.values()),
-        cost_usd=0.0 if cell.model.startswith("embedded") else None,
-        load_s=bench.load_s,
+        cost_usd=_cost_usd(run),
+        load_s=None if cell.is_virtual else bench.load_s,
         other_cpu_share=measured.other_cpu,
         started_at=measured.started_at,
         model_hash=bench.model.file_hash,
         slowest_tool=_slowest_tool(measured.spans),
         load1=measured.load1,
-        instrument_s=measured.instrument_ns / 1e9,
-        **({} if answer is None else _grades(bench, answer)),
+        instrument_s=None if cell.is_virtual else measured.instrument_ns / 1e9,
+        profile=None if run.model.profile is None else run.model.profile.name,
+        **({} if answer is None else _grades(bench.work, answer)),
     )
     return with_alerts(record, load_rules())
+
+
+def _cost_usd(run: Resources) -> float | None:
+    """Dollars by the profile's prices; the embedded model costs none, another provider's price is unknown."""
+    profile = run.model.profile
+    if profile is None:
+        return 0.0 if run.model.id.startswith("embedded") else None
+    counts = run.counts
+    return profile.prices.cost_usd(counts.prompt_tokens, counts.cached_tokens, counts.completion_tokens)
 
 
 def _cache_state(cell: Cell, hits: int) -> str:
@@ -240,31 +343,31 @@ def _cache_state(cell: Cell, hits: int) -> str:
     return "mixed" if cell.cache_state == "cold" and hits else cell.cache_state
 
 
-def _grades(bench: Bench, answer: Answer) -> dict[str, Any]:
-    keyword = keyword_choices(bench.exam.questions, answer.facts)
+def _grades(work: Work, answer: Answer) -> dict[str, Any]:
+    keyword = keyword_choices(work.exam.questions, answer.facts)
     return {
-        "fact_coverage": fact_coverage(answer, bench.required),
+        "fact_coverage": fact_coverage(answer, work.required),
         "groundedness": groundedness(answer),
-        "decision_accuracy": decision_accuracy(answer.choices, bench.exam),
-        "keyword_accuracy": decision_accuracy(keyword, bench.exam),
-        "chance_accuracy": chance_accuracy(bench.exam),
+        "decision_accuracy": decision_accuracy(answer.choices, work.exam),
+        "keyword_accuracy": decision_accuracy(keyword, work.exam),
+        "chance_accuracy": chance_accuracy(work.exam),
         "facts_hash": content_key({"facts": [asdict(fact) for fact in answer.facts]})[:16],
     }
 
 
-def _answer_json(cell: Cell, bench: Bench, answer: Answer) -> dict[str, Any]:
-    right = bench.exam.answers
+def _answer_json(cell: Cell, work: Work, answer: Answer) -> dict[str, Any]:
+    right = work.exam.answers
     return {
         "run_id": cell.run_id,
         "level": cell.level.model_dump(mode="json"),
         "brief": cell.brief.model_dump(mode="json"),
         "data": {
-            "name": bench.dataset.name,
-            "fingerprint": bench.dataset.fingerprint,
-            "rows": bench.dataset.rows,
+            "name": work.dataset.name,
+            "fingerprint": work.dataset.fingerprint,
+            "rows": work.dataset.rows,
         },
         "facts": [asdict(fact) for fact in answer.facts],
-        "required_facts": dict(bench.required),
+        "required_facts": dict(work.required),
         "notes": [asdict(note) for note in answer.notes],
         "decisions": [
             {
@@ -275,7 +378,7 @@ def _answer_json(cell: Cell, bench: Bench, answer: Answer) -> dict[str, Any]:
                 "right": right[question.id],
                 "is_right": answer.choices.get(question.id) == right[question.id],
             }
-            for question in bench.exam.questions
+            for question in work.exam.questions
         ],
         "errors": list(answer.errors),
     }

@@ -1,6 +1,5 @@
 """Several runs at once on one model: what each takes when they share it."""
 
-import asyncio
 from collections.abc import Sequence
 
 from swarmlab.errors import ModelError
@@ -27,7 +26,7 @@ def measure_together(cells: Sequence[Cell]) -> list[Sequence[Span]]:
     UserError
         The data or the model cannot be used.
     """
-    measured = asyncio.run(run_together(cells))
+    measured = run_together(cells)
     for one in measured:
         if one.error is not None:
             raise ModelError(f"one of {len(cells)} runs at once failed: {one.error}")

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from swarmlab.records.timing import timing
+
 __all__ = ["NS_PER_S", "ColumnKind", "Record", "column_kinds", "is_plain_name", "seconds_text"]
 
 NS_PER_S = 1_000_000_000
@@ -22,6 +24,7 @@ Seconds = Annotated[float, Field(ge=0.0)]
 PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+=@-]{0,199}$")]
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=@-]{0,199}")
+_OF_THE_MACHINE = ("load_s", "other_cpu_share", "load1", "instrument_s")
 _NEEDED_WHEN_OK = ("repeat", "clock", "model", "cache_state", "wall_ns", "work_id", "started_at")
 
 
@@ -32,7 +35,7 @@ class Record(BaseModel):
     ------
     pydantic.ValidationError
         A bad value; an "ok" run without its duration or identity; a failed run without its error;
-        a `duration_s` that is not `wall_ns / 1e9`.
+        a `duration_s` that is not `wall_ns / 1e9`; a simulated run with figures of the machine it ran on.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -51,7 +54,7 @@ class Record(BaseModel):
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None
     total_tokens: Count | None = None
-    tokens_source: Literal["provider", "estimate"] | None = None
+    tokens_source: Literal["provider", "estimate", "simulated"] | None = None
     tokens_per_s: Annotated[float, Field(ge=0.0)] | None = None
     """Total tokens (prompt and completion) over the duration; None where no model was called."""
     n_agents: Count | None = None
@@ -103,6 +106,11 @@ class Record(BaseModel):
     alerts: tuple[str, ...] = ()
     """Names of the alert rules that fired."""
 
+    @property
+    def timing(self) -> str:
+        """How the duration came about: "measured", or "simulated: PROFILE"."""
+        return timing(self.clock, self.model, self.profile)
+
     @model_validator(mode="before")
     @classmethod
     def _fill_duration(cls, values: Any) -> Any:
@@ -116,6 +124,9 @@ class Record(BaseModel):
         expected = None if self.wall_ns is None else self.wall_ns / NS_PER_S
         if self.duration_s != expected:
             raise ValueError(f"duration_s is {self.duration_s} but wall_ns / 1e9 is {expected}")
+        of_machine = [name for name in _OF_THE_MACHINE if getattr(self, name) is not None]
+        if self.clock == "virtual" and of_machine:
+            raise ValueError(f"a simulated run has no {', '.join(of_machine)}: equal runs leave equal bytes")
         if self.status == "failed" and not self.error:
             raise ValueError("a failed run must say its error")
         if self.status == "ok":

@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Collection, Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,12 @@ class Cache:
             self._db.execute(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"cache {folder} cannot be opened: {error}") from error
+
+    def view(self) -> "Cache":
+        """The same entries, with counts of hits and misses of its own: for one of the runs that share it."""
+        view = copy(self)
+        view.hits, view.misses = Counter(), Counter()
+        return view
 
     def get(self, layer: str, key: str) -> Any | None:
         """Return the stored value, or None; counts a hit or a miss when the layer is in use."""

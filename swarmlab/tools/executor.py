@@ -1,7 +1,7 @@
 """Runs tool calls one after the other or in parallel; one that fails costs its siblings nothing."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
@@ -21,15 +21,16 @@ class Outcome(Generic[T]):
 
 
 async def run_calls(
-    calls: Sequence[Callable[[int], T]], *, schedule: Schedule, workers: int
+    calls: Sequence[Callable[[int], Awaitable[T]]], *, schedule: Schedule, workers: int
 ) -> list[Outcome[T]]:
-    """Run synchronous tool calls in threads, with the caller's context, and keep their order.
+    """Run tool calls, each in a copy of the caller's context, and keep their order.
 
     Parameters
     ----------
     calls
-        Each does one tool's work and raises `ToolError` when the tool fails. It is told its slot, a number
-        below the bound of calls under way, which no other call has meanwhile.
+        Each does one tool's work, leaves the event loop free meanwhile (`Clock.work`), and raises `ToolError`
+        when the tool fails. It is told its slot, a number below the bound of calls under way, which no other
+        call has meanwhile.
     schedule
         `sequential`: one after the other; `parallel`: up to `workers` at a time.
     workers
@@ -49,18 +50,18 @@ async def run_calls(
     for number in range(1 if schedule == "sequential" else workers):
         slots.put_nowait(number)
 
-    async def run_one(call: Callable[[int], T]) -> Outcome[T]:
+    async def run_one(call: Callable[[int], Awaitable[T]]) -> Outcome[T]:
         slot = await slots.get()
         try:
-            # to_thread copies the context, without which the call would vanish from the trace.
-            return Outcome(await asyncio.to_thread(call, slot), None)
+            return Outcome(await call(slot), None)
         except ToolError as error:
             return Outcome(None, error)
         finally:
             slots.put_nowait(slot)
 
     if schedule == "sequential":
-        return [await run_one(call) for call in calls]
+        # A task each, so that what a call sets in its context stays there.
+        return [await asyncio.create_task(run_one(call)) for call in calls]
     # All are waited for, also when one breaks the run: a thread left behind would work on, untraced.
     ended = await asyncio.gather(*(run_one(call) for call in calls), return_exceptions=True)
     outcomes: list[Outcome[T]] = []

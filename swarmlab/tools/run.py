@@ -115,15 +115,18 @@ def run_tool(
         raise SpecError(f"unknown tool_impl {impl!r}; known are baseline, vectorized")
     tool = TOOLS[name]
     try:
-        if impl == "baseline":
-            facts = tool.fn(dataset.read(), scope)
-            return ToolAnswer(name, facts, verbose_text(tool, facts))
-        facts = tool.fn((shared or SharedFrame(dataset)).frame(), scope)
-        return ToolAnswer(name, facts, compact_text(facts))
+        frame = dataset.read() if impl == "baseline" else (shared or SharedFrame(dataset)).frame()
+        return worded(name, tool.fn(frame, scope), impl)
     except ToolError:
         raise
     except Exception as error:
         raise ToolError(name, f"{type(error).__name__}: {error}") from error
+
+
+def worded(name: str, facts: tuple[Fact, ...], impl: Impl) -> ToolAnswer:
+    """A tool's facts with the text that its implementation hands over."""
+    text = verbose_text(TOOLS[name], facts) if impl == "baseline" else compact_text(facts)
+    return ToolAnswer(name, facts, text)
 
 
 def fact_line(fact: Fact) -> str:

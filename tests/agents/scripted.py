@@ -17,9 +17,10 @@ from swarmlab.agents.brief import Brief
 from swarmlab.agents.levels import Level
 from swarmlab.agents.questions import Exam
 from swarmlab.agents.resources import Contribution, Resources
+from swarmlab.agents.tool_runs import MeasuredTools
 from swarmlab.data import Dataset
 from swarmlab.models import LoadedModel
-from swarmlab.tools import Fact, SharedFrame, ToolAnswer
+from swarmlab.tools import Fact, ToolAnswer
 from swarmlab.tools.cache import Cache
 from swarmlab.trace.clock import WallClock
 from swarmlab.trace.tracer import Tracer
@@ -151,7 +152,7 @@ def resources(sales: Sales, at: Level, *, folder: Path | None = None, **changes:
         "clock": clock,
         "tracer": Tracer(clock),
         "cache": Cache(folder, at.cache),
-        "shared": SharedFrame(sales.dataset),
+        "tools": MeasuredTools(sales.dataset, clock),
         "questions": sales.exam.questions,
         "seed": 0,
         "code_version": "v1",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from scripted import Sales, chat_of, level, resources
 
-from swarmlab.agents import turn
+from swarmlab.agents import tool_runs
 from swarmlab.agents.answer import Answer
 from swarmlab.agents.resources import Resources
 from swarmlab.agents.rosters import ROSTERS
@@ -70,9 +70,11 @@ def _check_trace(run: Resources, spans: list[Span]) -> None:
 @pytest.fixture(name="quick_tools")
 def _quick_tools(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each tool really runs once by either implementation; further runs get the same answer again."""
-    real = turn.run_tool
+    real = tool_runs.run_tool
     once = lru_cache(maxsize=None)(lambda name, scope, dataset, impl: real(name, scope, dataset, impl))
-    monkeypatch.setattr(turn, "run_tool", lambda name, scope, data, impl, _: once(name, scope, data, impl))
+    monkeypatch.setattr(
+        tool_runs, "run_tool", lambda name, scope, data, impl, *_: once(name, scope, data, impl)
+    )
 
 
 @pytest.mark.usefixtures("quick_tools")

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmlab.agents.prefixes import Prompts, shared_characters
+from swarmlab.agents.prefixes import Prompts
+from swarmlab.models.prefixes import shared_characters
 
 TEXTS = st.text(alphabet="ab", max_size=12)
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from functools import partial
+from typing import TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,9 @@ from hypothesis import strategies as st
 
 from swarmlab.errors import ToolError
 from swarmlab.tools.executor import Outcome, Schedule, run_calls
+from swarmlab.trace.clock import WallClock
+
+T = TypeVar("T")
 
 SCHEDULES: tuple[Schedule, ...] = ("sequential", "parallel")
 WAIT_S = 20
@@ -37,8 +41,18 @@ class Gauge:
             self.inside -= 1
 
 
+def _in_threads(calls: Sequence[Callable[[int], T]]) -> list[Callable[[int], Awaitable[T]]]:
+    """Calls that work off the loop, as the swarm's tools do."""
+    clock = WallClock()
+
+    def in_thread(call: Callable[[int], T]) -> Callable[[int], Awaitable[T]]:
+        return lambda slot: clock.work(partial(call, slot))
+
+    return [in_thread(call) for call in calls]
+
+
 def _run(calls: list[Callable[[int], int]], schedule: Schedule, workers: int = 4) -> list[Outcome[int]]:
-    return asyncio.run(run_calls(calls, schedule=schedule, workers=workers))
+    return asyncio.run(run_calls(_in_threads(calls), schedule=schedule, workers=workers))
 
 
 def _value(number: int, slot: int = 0) -> int:
@@ -137,7 +151,7 @@ async def test_no_call_is_left_running_when_an_error_propagates() -> None:
 
     loop = asyncio.get_running_loop()
     with pytest.raises(KeyError):
-        await run_calls([slow, broken], schedule="parallel", workers=2)
+        await run_calls(_in_threads([slow, broken]), schedule="parallel", workers=2)
     assert ended.is_set()
 
 
@@ -157,7 +171,9 @@ def test_calls_see_the_callers_context_and_keep_theirs_to_themselves(schedule: S
 
     async def main() -> list[int | None]:
         variable.set(7)
-        outcomes = await run_calls([partial(call, n) for n in range(3)], schedule=schedule, workers=1)
+        outcomes = await run_calls(
+            _in_threads([partial(call, n) for n in range(3)]), schedule=schedule, workers=1
+        )
         assert variable.get() == 7
         return [o.value for o in outcomes]
 
