@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from swarmlab.errors import SpecError, first_problem
 from swarmlab.lab.experiment import Cell, Spec, check_faults, default_spec, expand, load_spec
 from swarmlab.lab.publish import publish, write_plan
 from swarmlab.lab.results import Result, republish
-from swarmlab.lab.runner import finished_record, run_cells
+from swarmlab.lab.runner import check_jobs, finished_record, run_cells
 from swarmlab.lab.version import code_version
 from swarmlab.models import check_model
+from swarmlab.models.profile import profile_hash
 from swarmlab.records.record import Record
 from swarmlab.records.store import check_writable, run_folder
 from swarmlab.tools import Scope, check_scope, entities
@@ -74,23 +76,36 @@ def plan(spec_path: str | Path | None = None, *, out: str | Path = "results", **
     return Plan(spec, dataset, tuple(cells), folder)
 
 
-def execute(plan: Plan, on_run: OnRun | None = None) -> Result:
+def execute(plan: Plan, on_run: OnRun | None = None, n_jobs: int | None = None) -> Result:
     """Run a plan's cells that are not on disk yet, then write tables, figures and the report.
 
     Ctrl-C leaves finished runs and their tables in place; running the same plan again goes on from there.
+
+    Parameters
+    ----------
+    n_jobs
+        Simulated runs at once, at most; None for as many as pay. Measured ones go one at a time.
+
+    Raises
+    ------
+    SpecError
+        `n_jobs` is under 1, or over 1 for a model that is measured.
     """
+    check_jobs(plan.cells, n_jobs)
     found = {cell.cell_id: finished_record(cell) for cell in plan.cells}
     kept = [record for record in found.values() if record is not None]
-    made = run_cells([cell for cell in plan.cells if found[cell.cell_id] is None])
+    missing = [cell for cell in plan.cells if found[cell.cell_id] is None]
     records: list[Record] = []
     try:
-        for record in itertools.chain(kept, made):
-            if not records:
-                # Not before there is a run: until then the folder's earlier results stand as they are.
-                write_plan(plan.folder, plan.spec, plan.dataset, plan.cells)
-            records.append(record)
-            if on_run is not None:
-                on_run(record, len(records) <= len(kept))
+        # Closed at once when interrupted, which ends the kernels before anything is published.
+        with closing(run_cells(missing, n_jobs)) as made:
+            for record in itertools.chain(kept, made):
+                if not records:
+                    # Not before there is a run: until then the folder's earlier results stand as they are.
+                    write_plan(plan.folder, plan.spec, plan.dataset, plan.cells)
+                records.append(record)
+                if on_run is not None:
+                    on_run(record, len(records) <= len(kept))
     except KeyboardInterrupt:
         if records:
             publish(plan.folder)
@@ -104,10 +119,11 @@ def run(
     *,
     out: str | Path = "results",
     on_run: OnRun | None = None,
+    n_jobs: int | None = None,
     **overrides: Any,
 ) -> Result:
-    """Plan and execute an experiment; see `plan` for the parameters."""
-    return execute(plan(spec_path, out=out, **overrides), on_run)
+    """Plan and execute an experiment; see `plan` and `execute` for the parameters."""
+    return execute(plan(spec_path, out=out, **overrides), on_run, n_jobs)
 
 
 async def arun(spec_path: str | Path | None = None, **options: Any) -> Result:
@@ -140,6 +156,7 @@ def make_cell(fields: Mapping[str, Any]) -> Cell:
     cell = {
         "experiment": "notebook",
         "model": defaults.model,
+        "profile_hash": profile_hash(str(given.get("model", defaults.model))),
         "cache_state": "cold",
         "repeat": 0,
         "order": 0,

@@ -36,6 +36,7 @@ class Certificate:
     def as_dict(self) -> dict[str, Any]:
         """Return it ready for JSON."""
         return {
+            "timing": self.found.timing,
             "verdict": self.verdict.verdict,
             "means": VERDICTS[self.verdict.verdict],
             "a": self.found.a.level,
@@ -52,7 +53,8 @@ class Certificate:
 
     def __rich__(self) -> Group:
         """Return it for the terminal."""
-        first = f"{self.verdict.verdict}: {VERDICTS[self.verdict.verdict]} (margin {self.margin:g})"
+        said = f"{self.found.timing}; " if self.found.is_simulated else ""
+        first = f"{said}{self.verdict.verdict}: {VERDICTS[self.verdict.verdict]} (margin {self.margin:g})"
         lines = [Text(f"  {reason}") for reason in self.verdict.reasons]
         where = Text(f"certificate: {self.path.with_suffix('.md')}")
         return Group(Text(first, style="bold"), *lines, contrast_table(self.found), where)
@@ -86,7 +88,8 @@ def certify(
     Raises
     ------
     UserError
-        The margin is out of range, a side has several levels, or the two cannot be compared (see `compare`).
+        The margin is out of range, a side has several levels, or the two cannot be compared (see `compare`)
+        or hold measured and simulated runs. Of simulated ones the verdict is "inconclusive".
     StoreError
         The certificate cannot be written.
     """
@@ -100,6 +103,9 @@ def certify(
             )
     matched_levels(side_a, side_b)
     rows = compare_sides(side_a, side_b, cache).rows
+    if len({row.timing for row in rows}) > 1:
+        kinds = ", ".join(dict.fromkeys(row.timing for row in rows))
+        raise UserError(f"{a} and {b} hold runs that are never judged together: {kinds}; name folders of one")
     found = next((row for row in rows if row.cache_state == "cold"), rows[0])
     lossy = lossy_between(side_a, side_b)
     certificate = Certificate(

@@ -160,7 +160,7 @@ def _unlike(a: pd.DataFrame, b: pd.DataFrame, cache: str | None) -> str:
     for name, said in _SAID.items():
         ours, theirs = _values(a[name]), _values(b[name])
         if not set(ours) & set(theirs):
-            rule = "; measured and simulated time are never compared" if name == "clock" else ""
+            rule = "; measured and simulated times are never compared" if name == "clock" else ""
             return f"{said} {_listed(ours)} against {_listed(theirs)}{rule}"
     states = [_values(side["cache_state"]) for side in (a, b)]
     both = [state for state in states[0] if state in states[1]]

@@ -15,6 +15,7 @@ from swarmlab.lab.sides import Side, experiments_in, holds_runs, read_experiment
 from swarmlab.records.pairs import ALIKE, alike, with_identity
 from swarmlab.records.regression import Change, change, nothing_told
 from swarmlab.records.regression_text import changes_table
+from swarmlab.records.timing import is_simulated
 from swarmlab.records.verdict import TOLERANCE
 
 MARGIN = 0.01
@@ -85,8 +86,8 @@ def against(
     Raises
     ------
     UserError
-        A folder is missing or holds no runs, both are the same, no experiment or level is in both, or a
-        number is out of range.
+        A folder is missing or holds no runs, both are the same, no experiment or level is in both, one is
+        measured and the other simulated, or a number is out of range.
     """
     for name, value in (("tolerance", tolerance), ("margin", margin)):
         if not 0 < value < 1:
@@ -95,9 +96,11 @@ def against(
     not_run: list[str] = []
     differs: list[str] = []
     for side_new, side_old in _experiments(str(new), str(reference)):
+        _check_clocks(side_new, side_old)
         others = environment_differences(side_new, side_old)
         differs += [said for said in others if said not in differs]
-        no_time = f"other machine: {'; '.join(others)}" if others else None
+        kind = "" if is_simulated(side_new.runs) else "other machine: "
+        no_time = f"{kind}{'; '.join(others)}" if others else None
         not_run += [level for level in side_old.levels if level not in side_new.levels]
         shared = [level for level in side_old.levels if level in side_new.levels]
         for level in shared:
@@ -108,9 +111,11 @@ def against(
 
 
 def environment_differences(new: Side, reference: Side) -> list[str]:
-    """Say in what two environments differ that may change a duration; nothing on a virtual clock."""
+    """Say in what two environments differ that may change a duration; of simulations only in the profile."""
+    hashes = [set(side.runs["model_hash"].dropna()) for side in (new, reference)]
+    is_other_model = all(hashes) and not hashes[0] & hashes[1]
     if set(new.runs["clock"].dropna()) == {"virtual"} == set(reference.runs["clock"].dropna()):
-        return []
+        return ["the profile has other figures"] if is_other_model else []
     machines: list[Mapping[str, Any]] = [side.manifest.get("machine", {}) for side in (new, reference)]
     if not all(machines):
         return ["no manifest.json says what machine one of them ran on"]
@@ -123,10 +128,16 @@ def environment_differences(new: Side, reference: Side) -> list[str]:
     # A package that only one of them looked up tells nothing; swarmlab's own version is what is guarded.
     both = [name for name in before if before[name] and now.get(name) and name != "swarmlab"]
     changed = [f"{name} {before[name]} became {now[name]}" for name in both if before[name] != now[name]]
-    hashes = [set(side.runs["model_hash"].dropna()) for side in (new, reference)]
-    if all(hashes) and not hashes[0] & hashes[1]:
-        changed.append("the model file is another")
-    return found + changed
+    return found + changed + (["the model file is another"] if is_other_model else [])
+
+
+def _check_clocks(new: Side, reference: Side) -> None:
+    clocks = [sorted(side.runs["clock"].dropna().unique()) for side in (new, reference)]
+    if all(clocks) and not set(clocks[0]) & set(clocks[1]):
+        raise UserError(
+            f"{new.text} and {reference.text} cannot be compared: clock {', '.join(clocks[0])} against "
+            f"{', '.join(clocks[1])}; measured and simulated times are never compared"
+        )
 
 
 def _experiments(new: str, reference: str) -> Iterator[tuple[Side, Side]]:

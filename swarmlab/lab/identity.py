@@ -16,6 +16,7 @@ def identity(cell: Cell) -> dict[str, Any]:
         "repeat": cell.repeat,
         "clock": "virtual" if cell.is_virtual else "wall",
         "model": model_id(cell.model),
+        "profile": model_id(cell.model).partition(":")[2] if cell.is_virtual else None,
         "cache_state": cell.cache_state,
         "work_id": cell.work_id,
         "setting_id": cell.setting_id,

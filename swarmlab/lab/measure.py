@@ -50,8 +50,6 @@ from swarmlab.trace.spans import Span
 from swarmlab.trace.tracer import Tracer
 
 _PRIMED = "primed"
-FACT_LAYERS = ("known", "facts")
-"""Of the store in which simulated runs of one experiment keep what is true of their data."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ def _measure_real(cell: Cell) -> tuple[Bench, Measured]:
 def _measure_simulated(cell: Cell) -> tuple[Bench, Measured]:
     clock = VirtualClock()
     # Truth and tools' facts are the same in every run, and simulated time does not pass while they are found.
-    store = Cache(Path(cell.out) / ".cache" / "facts", FACT_LAYERS)
+    store = fact_store(Path(cell.out))
     try:
         bench = set_up(cell, clock, set_work(cell, known_of(cell, store)))
         bench = replace(bench, answers=ToolAnswers(store, cell.code_version))
@@ -194,6 +192,11 @@ def set_work(cell: Cell, known: Known) -> Work:
     return Work(known.dataset, required, set_exam(required, known.names, seed=cell.seed, place=place))
 
 
+def fact_store(experiment: Path) -> Cache:
+    """What is known of an experiment's data and what tools find in them, for all its simulated runs."""
+    return Cache(experiment / ".cache" / "facts", ("known", "facts"))
+
+
 def known_of(cell: Cell, store: Cache | None = None) -> Known:
     """Find out what is true of a cell's data within its brief's scope, or find it in `store`.
 
@@ -206,11 +209,13 @@ def known_of(cell: Cell, store: Cache | None = None) -> Known:
     if dataset.fingerprint != cell.data_fingerprint:
         raise DataError(f"{cell.data}: its content has changed since the run was planned; start again")
     scope = cell.brief.scope
-    check_scope(scope, entities(dataset, Scope()))
     key = content_key({"scope": asdict(scope), "data": dataset.fingerprint, "code": cell.code_version})
     stored = None if store is None else store.get("known", key)
     if stored is None:
-        stored = {"truth": truth(dataset, scope), "names": entities(dataset, scope)}
+        all_names = entities(dataset, Scope())
+        check_scope(scope, all_names)
+        names = all_names if scope == Scope() else entities(dataset, scope)
+        stored = {"truth": truth(dataset, scope), "names": names}
         if store is not None:
             store.put("known", key, stored)
     return Known(dataset, stored["truth"], stored["names"])
@@ -323,7 +328,6 @@ def record_of(cell: Cell, bench: Bench, measured: Measured) -> Record:
         slowest_tool=_slowest_tool(measured.spans),
         load1=measured.load1,
         instrument_s=None if cell.is_virtual else measured.instrument_ns / 1e9,
-        profile=None if run.model.profile is None else run.model.profile.name,
         **({} if answer is None else _grades(bench.work, answer)),
     )
     return with_alerts(record, load_rules())

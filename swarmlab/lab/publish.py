@@ -49,7 +49,7 @@ def write_plan(folder: Path, spec: Spec, dataset: Dataset, cells: Sequence[Cell]
             "columns": list(dataset.columns),
             "notes": list(dataset.notes),
         },
-        "clock": "wall",
+        "clock": " and ".join(sorted({"virtual" if cell.is_virtual else "wall" for cell in cells})),
         "seeds": {"order": spec.seed, "model": "the exam's", "exam": sorted({cell.seed for cell in cells})},
         "order": [f"{cell.level.name}/{cell.run_id}" for cell in cells],
         "machine": environment(_packages()),

@@ -20,6 +20,7 @@ from swarmlab.records.record import Record
 from swarmlab.records.render import display_steps, frame_table, render_breakdown, render_table
 from swarmlab.records.store import StoredRun, read_record, read_records, run_folder
 from swarmlab.records.tables import build_tables
+from swarmlab.records.timing import titled
 from swarmlab.trace.io import read_spans
 
 
@@ -76,17 +77,21 @@ class Result:
     def terminal_tables(self) -> Sequence[Table]:
         """The comparison, the breakdown by category and by step, an ablation's ledger, for `rich`."""
         return (
-            render_table(self.comparison, title="Comparison"),
-            render_breakdown(self.tables["breakdown"], title="Where the time went (exclusive seconds)"),
+            render_table(self.comparison, title=titled("Comparison", self.runs)),
+            render_breakdown(
+                self.tables["breakdown"], title=titled("Where the time went, exclusive seconds", self.runs)
+            ),
             frame_table(
-                display_steps(self.tables["steps"]), title="What the time was for (exclusive seconds)"
+                display_steps(self.tables["steps"]),
+                title=titled("What the time was for, exclusive seconds", self.runs),
             ),
             *render_ledger(self.tables["ledger"]),
         )
 
     def __repr__(self) -> str:
         succeeded = int((self.runs["status"] == "ok").sum())
-        return f"<swarmlab.Result {self.folder.name}: {succeeded} of {len(self.runs)} runs ok>"
+        ran = f"{succeeded} of {len(self.runs)} runs ok"
+        return f"<swarmlab.Result {self.folder.name}: {titled(ran, self.runs)}>"
 
     def _repr_html_(self) -> str:
         shown = self.comparison[_SHOWN].to_html(index=False, table_id="swarmlab-comparison", border=0)

@@ -1,33 +1,34 @@
-"""Runs cells: each one a papermill run of the notebook `10_run_level` in a kernel process of its own.
+"""Runs cells: each one a papermill run of the notebook `10_run_level`.
 
-The truth about a run is its record, never the notebook's metadata. The notebook is written under a temporary
-name and put in place whole, so a kill cannot damage an earlier result.
+Measured runs go one at a time, each in a kernel of its own. Simulated ones may go side by side, in kernels
+that are kept. The truth about a run is its record, never the notebook's metadata; the notebook is put in
+place whole, so a kill cannot damage an earlier result.
 """
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
-import papermill
-from joblib import Parallel, delayed
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
-from papermill.exceptions import PapermillException, PapermillExecutionError
+import joblib
 
 import swarmlab
-from swarmlab.errors import StoreError, SwarmlabError, TraceError
+from swarmlab.errors import SpecError, StoreError, SwarmlabError, TraceError
 from swarmlab.lab.experiment import Cell
 from swarmlab.lab.identity import identity
+from swarmlab.lab.kernels import NotebookRun, execute, execute_chains
+from swarmlab.lab.measure import fact_store, known_of
 from swarmlab.records.record import Record
 from swarmlab.records.store import read_record, run_folder, write_run
 from swarmlab.trace.io import read_spans
 
 NOTEBOOK = "10_run_level.ipynb"
-KERNEL_START_S = 120
+CELLS_A_KERNEL = 16
+"""A further kernel and the process that drives it take as long to start as so many simulated runs take."""
 
 
 def finished_record(cell: Cell) -> Record | None:
     """Return the record of this very cell if it is on disk and ok; failed runs are made again."""
-    folder = run_folder(Path(cell.out), cell.level.name, cell.run_id)
+    folder = _folder(cell)
     try:
         record = read_record(folder)
         if record is not None and record.status == "ok":
@@ -38,25 +39,74 @@ def finished_record(cell: Cell) -> Record | None:
     return record if record is not None and record.status == "ok" and record.cell_id == cell.cell_id else None
 
 
-def run_cells(cells: Sequence[Cell]) -> Iterator[Record]:
-    """Run cells one at a time, as wall-clock cells must be, and yield each record as soon as it is there."""
-    yield from Parallel(n_jobs=1, return_as="generator")(delayed(run_cell)(cell) for cell in cells)
+def check_jobs(cells: Sequence[Cell], n_jobs: int | None) -> int:
+    """Return how many runs may go on at once.
+
+    Parameters
+    ----------
+    n_jobs
+        None for as many as pay: one for every `CELLS_A_KERNEL` simulated cells, up to the number of cores;
+        and 1 where any cell is measured.
+
+    Raises
+    ------
+    SpecError
+        Under 1, or over 1 where a cell is measured.
+    """
+    measured = [cell for cell in cells if not cell.is_virtual]
+    if n_jobs is None:
+        return 1 if measured else max(1, min(joblib.cpu_count(), len(cells) // CELLS_A_KERNEL))
+    if n_jobs < 1:
+        raise SpecError(f"jobs must be at least 1, got {n_jobs}")
+    if n_jobs > 1 and measured:
+        raise SpecError(
+            f"{n_jobs} jobs: runs with {measured[0].model} are measured and go one at a time, for they would "
+            "slow each other; leave jobs out, or use a simulated model"
+        )
+    return n_jobs
+
+
+def run_cells(cells: Sequence[Cell], n_jobs: int | None = None) -> Generator[Record, None, None]:
+    """Run cells and yield each record as soon as it is there.
+
+    Measured cells run one at a time, in their order. Simulated cells run side by side, a warm run after the
+    cold one that fills its cache; no file depends on how many or in which order.
+
+    Parameters
+    ----------
+    n_jobs
+        As of `check_jobs`.
+
+    Raises
+    ------
+    SpecError
+        `n_jobs` is out of range.
+    UserError
+        The data of a simulated cell cannot be used, or have changed.
+    StoreError
+        A run's folder cannot be written.
+    """
+    n_jobs = check_jobs(cells, n_jobs)
+    chains: dict[Path, list[Cell]] = {}
+    for cell in cells:
+        if cell.is_virtual:
+            chains.setdefault(cell.cache_folder, []).append(cell)
+        else:
+            yield run_cell(cell)
+    if not chains:
+        return
+    by_folder = {_folder(cell): cell for chain in chains.values() for cell in chain}
+    first = next(iter(by_folder.values()))
+    prepared = [_prepared(chain) for chain in chains.values()]
+    with closing(execute_chains(prepared, n_jobs, meanwhile=lambda: _store_facts(first))) as ended:
+        for run, problem in ended:
+            yield _record(by_folder[run.output.parent], problem)
 
 
 def run_cell(cell: Cell) -> Record:
     """Run one cell in a kernel of its own; a kernel that dies leaves a failed record."""
-    folder = run_folder(Path(cell.out), cell.level.name, cell.run_id)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "record.json").unlink(missing_ok=True)  # of an earlier attempt that failed
-    except OSError as error:
-        raise StoreError(f"cannot write {folder}: {error.strerror or error}") from error
-    problem = _execute(cell, folder)
-    record = read_record(folder)
-    if record is None:
-        record = _failed(cell, problem or "the run ended without a record")
-        write_run(Path(cell.out), record, [])
-    return record
+    (run,) = _prepared([cell])
+    return _record(cell, execute(run))
 
 
 def find_notebook(name: str) -> Path:
@@ -74,35 +124,38 @@ def find_notebook(name: str) -> Path:
     raise SwarmlabError(f"notebook {name} is not installed; install swarmlab from its checkout with pip -e")
 
 
-def _execute(cell: Cell, folder: Path) -> str | None:
-    """Execute the notebook; returns what went wrong, or None."""
-    temporary = folder / f".run-{os.getpid()}.ipynb"
-    problem = None
+def _folder(cell: Cell) -> Path:
+    return run_folder(Path(cell.out), cell.level.name, cell.run_id)
+
+
+def _prepared(cells: Iterable[Cell]) -> Iterator[NotebookRun]:
+    """Make room for each cell's run, not before its turn."""
+    notebook = find_notebook(NOTEBOOK)
+    for cell in cells:
+        folder = _folder(cell)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "record.json").unlink(missing_ok=True)  # of an earlier attempt that failed
+        except OSError as error:
+            raise StoreError(f"cannot write {folder}: {error.strerror or error}") from error
+        parameters = {"cell": cell.model_dump(mode="json")}
+        yield NotebookRun(notebook, folder / "run.ipynb", parameters, cell.timeout_s)
+
+
+def _store_facts(cell: Cell) -> None:
+    """Find out what is true of the data, and leave it where every simulated run looks for it first."""
+    store = fact_store(Path(cell.out))
     try:
-        papermill.execute_notebook(
-            find_notebook(NOTEBOOK),
-            str(temporary),
-            parameters={"cell": cell.model_dump(mode="json")},
-            kernel_name="python3",
-            progress_bar=False,
-            start_timeout=KERNEL_START_S,
-            execution_timeout=cell.timeout_s,
-            # The kernel's own warnings (a loopback connection is not encrypted) are not about the run.
-            extra_arguments=["--IPKernelApp.log_level=ERROR"],
-        )
-    except PapermillExecutionError as error:
-        problem = f"{error.ename}: {error.evalue}"
-    except CellTimeoutError:
-        problem = f"timed out after {cell.timeout_s:g} s"
-    except DeadKernelError:
-        problem = "the kernel died (killed, or out of memory)"
-    except (PapermillException, RuntimeError) as error:
-        problem = f"the notebook could not be run: {error}"
+        known_of(cell, store)
     finally:
-        if temporary.exists():
-            os.replace(temporary, folder / "run.ipynb")
-    return problem
+        store.close()
 
 
-def _failed(cell: Cell, error: str) -> Record:
-    return Record(**identity(cell), status="failed", error=error)
+def _record(cell: Cell, problem: str | None) -> Record:
+    """Return the record that the run left, or write and return that of one which left none."""
+    record = read_record(_folder(cell))
+    if record is None:
+        error = problem or "the run ended without a record"
+        record = Record(**identity(cell), status="failed", error=error)
+        write_run(Path(cell.out), record, [])
+    return record

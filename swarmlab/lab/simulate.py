@@ -13,11 +13,11 @@ from swarmlab.data import open_dataset
 from swarmlab.errors import SpecError
 from swarmlab.lab.experiment import Cell, expand, load_spec
 from swarmlab.lab.measure import (
-    FACT_LAYERS,
     Bench,
     Known,
     Measured,
     Work,
+    fact_store,
     known_of,
     record_of,
     run_once,
@@ -44,12 +44,12 @@ class Simulator:
 
     Parameters
     ----------
-    store
-        Folder that keeps the facts for the next process; None keeps them in memory.
+    experiment
+        Results folder that keeps the facts for the next process; None keeps them in memory.
     """
 
-    def __init__(self, store: Path | None = None) -> None:
-        self._store = Cache(store, FACT_LAYERS)
+    def __init__(self, experiment: Path | None = None) -> None:
+        self._store = Cache(None, ("known", "facts")) if experiment is None else fact_store(experiment)
         self._answers = ToolAnswers(self._store, code_version().sources)
         self._works: dict[tuple[str, str, str, int], Work] = {}
         self._known: dict[tuple[str, str, Scope], Known] = {}

@@ -6,7 +6,9 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from swarmlab.errors import StoreError
 from swarmlab.records.render import duration_text
+from swarmlab.records.store import read_record
 from swarmlab.trace.io import read_spans
 from swarmlab.trace.spans import CATEGORIES
 from swarmlab.trace.summary import bottlenecks
@@ -15,18 +17,31 @@ from swarmlab.trace.summary import bottlenecks
 def trace_bottlenecks(path: Path) -> dict[str, Any]:
     """Say where the time of one trace went; see `swarmlab.trace.summary.bottlenecks` for the keys.
 
+    With `timing`: "measured", "simulated: PROFILE", or None for a trace that no record beside it explains.
+
     Raises
     ------
     TraceError
         There is no trace at `path`, or it is malformed; names the span.
     """
-    return bottlenecks(read_spans(path))
+    return {**bottlenecks(read_spans(path)), "timing": trace_timing(path)}
+
+
+def trace_timing(path: Path) -> str | None:
+    """How the times of a run's trace came about, from the record in its folder; None where there is none."""
+    try:
+        record = read_record(path if path.is_dir() else path.parent)
+    except StoreError:
+        # A file of that name which is no record says nothing about the trace beside it.
+        return None
+    return None if record is None else record.timing
 
 
 def bottlenecks_table(found: dict[str, Any]) -> Table:
     """One trace's categories for the terminal: exclusive, critical-path and busy seconds side by side."""
     table = Table(
-        title=f"{found['wall_s']:.9g} s, {found['n_calls']} calls, max {found['max_concurrency']} at once",
+        title=f"{found['wall_s']:.9g} s{_simulated(found)}, {found['n_calls']} calls, "
+        f"max {found['max_concurrency']} at once",
         caption=f"critical path: {_shortened(found['critical_path'])}",
         box=box.SIMPLE_HEAD,
     )
@@ -40,6 +55,11 @@ def bottlenecks_table(found: dict[str, Any]) -> Table:
             cells = [duration_text(figure) for figure in figures]
             table.add_row(name, cells[0], f"{share:.1%}", *cells[1:])
     return table
+
+
+def _simulated(found: dict[str, Any]) -> str:
+    told = found.get("timing")
+    return "" if told in (None, "measured") else f" ({told})"
 
 
 def _shortened(path: list[str], most: int = 12) -> str:
@@ -58,7 +78,8 @@ def group_table(found: dict[str, Any], title: str, key: str, most: int = 15) -> 
     """
     rows = sorted(found[key].items(), key=lambda item: -item[1]["exclusive_s"])
     left = len(rows) - most
-    table = Table(title=title, box=box.SIMPLE_HEAD, caption=f"and {left} more" if left > 0 else None)
+    caption = f"and {left} more" if left > 0 else None
+    table = Table(title=f"{title}{_simulated(found)}", box=box.SIMPLE_HEAD, caption=caption)
     table.add_column("Name")
     for heading in ("Exclusive s", "Critical path s", "Busy s", "Calls", "Mean s"):
         table.add_column(heading, justify="right")
@@ -71,7 +92,8 @@ def group_table(found: dict[str, Any], title: str, key: str, most: int = 15) -> 
 
 def waste_table(found: dict[str, Any]) -> Table:
     """The five suspects of one trace for the terminal; they overlap, so they are not added up."""
-    table = Table(title="Suspects: what each could have cost at most", box=box.SIMPLE_HEAD)
+    title = f"Suspects: what each could have cost at most{_simulated(found)}"
+    table = Table(title=title, box=box.SIMPLE_HEAD)
     for heading in ("Suspect", "Seconds", "Tokens", "Calls", "Meaning"):
         table.add_column(heading, justify="right" if heading in ("Seconds", "Tokens", "Calls") else "left")
     for name, row in found["waste"].items():

@@ -14,9 +14,10 @@ from swarmlab.errors import SpecError, first_problem
 from swarmlab.lab.changed import REQUIRED_CALLS
 from swarmlab.lab.experiment import load_spec
 from swarmlab.lab.publish import SPEC
+from swarmlab.lab.traces import trace_timing
 from swarmlab.lab.whatif_experiment import check_all, predict_from
 from swarmlab.lab.whatif_spec import LevelQuestion, WhatIfSpec, check_runnable
-from swarmlab.records.predictions import display_predictions
+from swarmlab.records.predictions import display_predictions, prediction_timing
 from swarmlab.records.render import duration_text, frame_table
 from swarmlab.records.store import RECORD, read_record
 from swarmlab.trace.changes import parse_changes
@@ -32,6 +33,8 @@ class WhatIf:
     path: Path
     cache_state: str | None
     """Of the runs, where they have a record that says it."""
+    timing: str | None
+    """"measured" or "simulated: PROFILE", where the runs have a record."""
     changes: tuple[str, ...]
     prediction: Prediction
 
@@ -41,6 +44,7 @@ class WhatIf:
         return {
             "path": str(self.path),
             "cache_state": self.cache_state,
+            "timing": self.timing,
             "changes": list(self.changes),
             **told,
             "speedup": self.prediction.speedup,
@@ -65,45 +69,60 @@ def whatif(path: str | Path, changes: Sequence[str]) -> WhatIf:
     Raises
     ------
     TraceError, SpecError
-        There is no trace, it is malformed, or a change is unknown or does not fit it.
+        There is no trace, it is malformed, or a change is unknown or does not fit it. A level's runs are
+        measured and simulated ones, or of several profiles.
     """
     path = Path(path)
     parsed = parse_changes(changes)
-    traces, state = traces_at(path)
-    return WhatIf(path, state, tuple(changes), predict(traces, parsed, REQUIRED_CALLS))
+    traces, state, told = traces_at(path)
+    return WhatIf(path, state, told, tuple(changes), predict(traces, parsed, REQUIRED_CALLS))
 
 
-def traces_at(path: Path) -> tuple[list[list[Span]], str | None]:
-    """The traces of a run, or of a level's runs that succeeded and were alike, and their cache state."""
+def traces_at(path: Path) -> tuple[list[list[Span]], str | None, str | None]:
+    """The traces of a run, or of a level's runs that succeeded and were alike, their cache state and timing.
+
+    Raises
+    ------
+    SpecError
+        Several levels, or runs that are not of one timing.
+    """
     if not path.is_dir() or (path / SPANS_FILE).exists():
-        return [read_spans(path)], None
+        return [read_spans(path)], None, trace_timing(path)
     found: dict[str, list[Path]] = {}
+    kinds: set[str] = set()
     for folder in sorted(record.parent for record in path.glob(f"*/{RECORD}")):
         record = read_record(folder)
         if record is not None and record.status == "ok" and (folder / SPANS_FILE).exists():
             found.setdefault(str(record.cache_state), []).append(folder)
+            kinds.add(record.timing)
+    if len(kinds) > 1:
+        raise SpecError(
+            f"{path} holds runs that are {' and '.join(sorted(kinds))}, never averaged; name one run's folder"
+        )
     if not found:
         levels = sorted({record.parents[1].name for record in path.glob(f"*/*/{RECORD}")})
         if levels:
             raise SpecError(f"{path} holds several levels; name one of them: {', '.join(levels)}")
-        return [read_spans(path)], None
+        return [read_spans(path)], None, None
     state = "cold" if "cold" in found else next(iter(found))
-    return [read_spans(folder) for folder in found[state]], state
+    return [read_spans(folder) for folder in found[state]], state, next(iter(kinds))
 
 
 def prediction_table(found: WhatIf) -> Table:
-    """Measured and predicted seconds side by side, with the assumptions below."""
+    """Measured (or simulated) and predicted seconds side by side, with the assumptions below."""
     told = found.prediction
+    simulated = found.timing is not None and found.timing != "measured"
     table = Table(
-        title=f"What if {', '.join(found.changes)}",
+        title=f"What if {', '.join(found.changes)}{f' ({found.timing})' if simulated else ''}",
         caption="; ".join(told.assumptions) + ".",
         box=box.SIMPLE_HEAD,
     )
     for heading in ("", "Seconds", "95 % interval", "Times faster"):
         table.add_column(heading, justify="left" if not heading else "right")
     state = f", {found.cache_state} cache" if found.cache_state else ""
+    kind = "simulated" if simulated else "measured"
     table.add_row(
-        f"measured ({told.n_runs} run{'s' if told.n_runs > 1 else ''}{state})",
+        f"{kind} ({told.n_runs} run{'s' if told.n_runs > 1 else ''}{state})",
         duration_text(told.measured_s),
         "",
         "1",
@@ -127,7 +146,7 @@ def prediction_table(found: WhatIf) -> Table:
 
 def whatif_table(frame: pd.DataFrame) -> Table:
     """Predictions for the terminal, with their outcomes once there are any."""
-    return frame_table(display_predictions(frame), title="Predictions")
+    return frame_table(display_predictions(frame), title=f"Predictions{prediction_timing(frame)}")
 
 
 def run_change(
@@ -157,7 +176,7 @@ def run_change(
         The change has no switch, or the path is no run of swarmlab's.
     """
     path = Path(path)
-    traces, _ = traces_at(path)
+    traces, _, _ = traces_at(path)
     spec = _spec_of(path, tuple(changes), repeats)
     folder = _experiment_of(path) / "whatif" / spec.spec_id
     predict_from(spec, folder, traces, say)

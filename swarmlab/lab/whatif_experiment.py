@@ -27,10 +27,12 @@ from swarmlab.lab.runner import finished_record, run_cell
 from swarmlab.lab.together import measure_together
 from swarmlab.lab.version import code_version
 from swarmlab.lab.whatif_spec import WhatIfSpec, changed_level, load_whatif_spec
+from swarmlab.models.profile import load_profile
 from swarmlab.records.atomic import write_text
 from swarmlab.records.manifest import environment
 from swarmlab.records.predictions import predictions_frame, write_outcomes
 from swarmlab.records.store import check_writable, json_text, run_folder
+from swarmlab.records.timing import MEASURED, timing
 from swarmlab.trace.changes import parse_changes
 from swarmlab.trace.clock import WallClock
 from swarmlab.trace.io import read_spans, write_spans
@@ -53,6 +55,8 @@ class Arm:
     """Empty for the base itself."""
     measure: Callable[[int, str], list[list[Span]]]
     """Make the run of a repeat, in a stage; returns the spans of the runs that it was."""
+    timing: str = MEASURED
+    """"measured", or "simulated: PROFILE"."""
 
     @property
     def name(self) -> str:
@@ -152,7 +156,8 @@ def check_all(spec: WhatIfSpec, folder: Path, say: Say) -> pd.DataFrame:
         durations = [_duration_s(spans) for spans in arm.measure(repeat, "after")]
         # Of several runs at once the mean is what was predicted.
         outcomes.setdefault(arm.name, []).append(sum(durations) / len(durations))
-        say(f"[{number}] {arm.name}, run {repeat + 1}: {outcomes[arm.name][-1]:.3f} s")
+        kind = "" if arm.timing == MEASURED else " simulated"
+        say(f"[{number}] {arm.name}, run {repeat + 1}: {outcomes[arm.name][-1]:.3f} s{kind}")
     return write_outcomes(folder, document["predictions"], outcomes)
 
 
@@ -160,6 +165,7 @@ def _predicted(arm: Arm, traces: Sequence[Sequence[Span]]) -> dict[str, Any]:
     told = predict(traces, parse_changes(arm.changes), REQUIRED_CALLS)
     return {
         "kind": arm.kind,
+        "timing": arm.timing,
         "base": arm.base,
         "changes": list(arm.changes),
         "n_base_runs": told.n_runs,
@@ -186,12 +192,13 @@ def _order(arms: Sequence[Arm], spec: WhatIfSpec) -> list[tuple[str, Arm, int]]:
 
 def _arms(spec: WhatIfSpec, folder: Path) -> list[Arm]:
     arms = []
+    told = _timing(spec.model)
     for question in spec.levels:
         base = ChangedRun(question.base, None, "cold", 1)
-        arms.append(Arm("level", question.base.name, (), _LevelRuns(spec, base, folder)))
+        arms.append(Arm("level", question.base.name, (), _LevelRuns(spec, base, folder), told))
         for changes in question.changes:
             changed = changed_level(question.base, changes)
-            arms.append(Arm("level", question.base.name, changes, _LevelRuns(spec, changed, folder)))
+            arms.append(Arm("level", question.base.name, changes, _LevelRuns(spec, changed, folder), told))
     for asked in spec.graphs:
         arms.append(Arm("graph", asked.graph.name, (), _GraphRuns(asked.graph, folder / "graphs" / "base")))
         for number, changes in enumerate(asked.changes, 1):
@@ -263,6 +270,11 @@ class _GraphRuns:
         place.mkdir(parents=True, exist_ok=True)
         write_spans(place / f"{self.graph.name}-{repeat}.spans.jsonl", spans)
         return [spans]
+
+
+def _timing(model: str) -> str:
+    backend, _, name = model.partition(":")
+    return timing("virtual", profile=load_profile(name).name) if backend == "simulated" else MEASURED
 
 
 def _duration_s(spans: Sequence[Span]) -> float:

@@ -20,6 +20,7 @@ from swarmlab.records.palette import (
 )
 from swarmlab.records.render import duration_text
 from swarmlab.records.tables import Tables
+from swarmlab.records.timing import timing
 
 __all__ = ["breakdown"]
 
@@ -167,7 +168,8 @@ def _panel_title(key: Any, runs: pd.DataFrame) -> str:
         for name, value in zip(_PANEL, key, strict=True)
         if name != "cache_state" and runs[name].nunique() > 1
     ]
-    return ", ".join([f"{key[-1]} cache", *differing])
+    told = timing(*key[:2])
+    return ", ".join([f"{key[-1]} cache", *([] if told == "measured" else [told]), *differing])
 
 
 def _rows(frame: pd.DataFrame) -> list[Any]:

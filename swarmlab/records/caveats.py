@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from swarmlab.records.comparison import EXPLORATORY_BELOW
+from swarmlab.records.timing import SIMULATED_ANSWERS, profile_name
 
 __all__ = ["caveats"]
 
@@ -16,10 +17,13 @@ def caveats(comparison: pd.DataFrame) -> list[str]:
     found += [*_alert_sentences(ours), *_aa_sentences(ours)]
     found += [_reason_sentence(ours), _roster_sentence(ours), _lossy_sentence(ours), _token_sentence(ours)]
     if (ours["kind"] == "simulated").any():
-        profiles = ", ".join(sorted(ours["profile"].dropna().unique())) or "not named"
+        simulated = ours[ours["kind"] == "simulated"]
+        names = {profile_name(row.model, row.profile) for row in _rows(simulated)} - {None}
+        profiles = ", ".join(sorted(map(str, names))) or "not named"
         found.append(
             f"Simulated durations are on a virtual clock and were not waited for; profile: {profiles}."
         )
+        found.append(SIMULATED_ANSWERS)
     if (ours["tool_choice"] == "model").any():
         found.append(
             "Where the note says so, the model chose the tools, so the work may differ from the plan's."
@@ -82,7 +86,7 @@ def _aa_sentences(ours: pd.DataFrame) -> list[str]:
 
 
 def _reason_sentence(ours: pd.DataFrame) -> str | None:
-    without = ours[ours["ratio"].isna() & (ours["succeeded"] > 0)]
+    without = ours[ours["ratio"].isna() & (ours["succeeded"] > 0) & ~(ours["duration_max_s"] == 0)]
     if without.empty:
         return None
     names = ", ".join(f"{row.level} ({_cache(row)})" for row in _rows(without))

@@ -36,11 +36,13 @@ def certificate_markdown(found: Contrast, verdict: Verdict, written: Mapping[str
     found, verdict
         The contrast and what it proves.
     written
-        The certificate's JSON: `margin`, `switches`, `lossy_switches`, `environment`.
+        The certificate's JSON: `margin`, `switches`, `lossy_switches`, `environment`. The first line of a
+        simulated one says so.
     """
     a, b = escape_cell(found.a.level), escape_cell(found.b.level)
+    said = f"{escape_cell(f'S{found.timing[1:]}')}. " if found.is_simulated else ""
     lines = [
-        f"# {verdict.verdict.capitalize()}: {b} against {a}",
+        f"# {said}{verdict.verdict.capitalize()}: {b} against {a}",
         "",
         f"{VERDICTS[verdict.verdict].capitalize()}. Non-inferiority margin {written['margin']:g}.",
         "",
@@ -89,7 +91,7 @@ def _what(found: Contrast, written: Mapping[str, Any]) -> list[str]:
         differ = f"Switches that differ: {', '.join(kinds)}."
     works = f"{len(found.works)} work{'' if len(found.works) == 1 else 's'}"
     exact = [score_text(score.metric) for score in found.scores if score.method.startswith("exact:")]
-    clock = "a virtual clock: simulated durations" if found.clock == "virtual" else "a wall clock"
+    clock = "a virtual clock: simulated durations" if found.is_simulated else "a wall clock"
     return [
         f"- {differ}",
         f"- Work: {works} on {escape_cell(found.data_name or 'data not named')}, {found.cache_state} cache, "

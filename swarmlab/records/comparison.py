@@ -19,6 +19,7 @@ from swarmlab.records.pairs import (
     works_of,
 )
 from swarmlab.records.published import PublishedRun, SourceStudy
+from swarmlab.records.timing import timing
 
 __all__ = [
     "BASELINE",
@@ -203,7 +204,12 @@ def _ratio(
     if not (group["status"] == "ok").any():
         return None, "no run succeeded"
     if ours.empty:
-        return None, "no run of known work succeeded"
+        # A virtual clock does not move where all comes from a cache.
+        took_none = (group["duration_s"] == 0).any()
+        return (
+            None,
+            "it took no time, so there is no ratio" if took_none else "no run of known work succeeded",
+        )
     if group["level"].iloc[0] == baseline:
         return RatioInterval(1.0, None, None, len(ours), 1.0), None
     if not set(works_of(group)) & set(works_of(other)):
@@ -246,7 +252,7 @@ def _note(
         f"{interrupted} interrupted" if interrupted else None,
         f"{hits} cold runs had cache hits" if hits else None,
         "the model chose the tools" if row["tool_choice"] == "model" else None,
-        f"profile {row['profile']}" if row["profile"] else None,
+        told if (told := timing(row["clock"], row["model"], row["profile"])) != "measured" else None,
     )
     return "; ".join(part for part in parts if part)
 

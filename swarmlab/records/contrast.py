@@ -17,6 +17,7 @@ from swarmlab.records.interval import (
 )
 from swarmlab.records.pairs import AaCheck, by_work, paired, succeeded, times_by_work, with_pair, works_of
 from swarmlab.records.scores import METRICS, ScoreDifference, identical_scores, score_difference
+from swarmlab.records.timing import timing
 
 __all__ = [
     "Contrast",
@@ -109,9 +110,19 @@ class Contrast:
     aa: tuple[AaCheck, ...]
     note: str
 
+    @property
+    def is_simulated(self) -> bool:
+        """The durations are of a virtual clock and the answers made up by a profile."""
+        return self.clock == "virtual"
+
+    @property
+    def timing(self) -> str:
+        """How the durations came about: "measured", or "simulated: PROFILE"."""
+        return timing(self.clock, self.model, self.profile)
+
     def as_dict(self) -> dict[str, Any]:
         """Return it ready for JSON."""
-        kind = "simulated" if self.clock == "virtual" else "measured"
+        kind = "simulated" if self.is_simulated else "measured"
         return {"kind": kind, **asdict(self)}
 
 
@@ -271,7 +282,7 @@ def _note(
         if is_blocked and speed.n and not speed.is_paired
         else None,
         "not run in the same blocks: drift of the machine between them is in the ratio"
-        if not is_blocked
+        if not is_blocked and clock != "virtual"
         else None,
         *alone,
         *(f"{check.level}: {check}" for check in aa),

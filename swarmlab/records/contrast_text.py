@@ -40,10 +40,11 @@ def contrast_lines(found: Contrast) -> list[Line]:
         The contrast. Times faster is the median of paired ratios with its 95 % interval.
     """
     a, b = found.a, found.b
+    kind = "simulated " if found.is_simulated else ""
     lines: list[Line] = [
         ("succeeded", f"{a.succeeded} of {a.attempted}", f"{b.succeeded} of {b.attempted}", ""),
         ("failure rate", a.failure_bound, b.failure_bound, ""),
-        ("seconds, median [95 %]", _seconds(a), _seconds(b), _faster(found)),
+        (f"{kind}seconds, median [95 %]", _seconds(a), _seconds(b), _faster(found)),
     ]
     lines += [_score_line(score) for score in found.scores]
     for said, name, places in _COUNTS:
@@ -121,8 +122,8 @@ def score_text(metric: str) -> str:
 
 
 def _title(found: Contrast) -> str:
-    kind = "simulated" if found.clock == "virtual" else "measured"
-    parts = (f"{found.cache_state} cache", kind, found.model, found.profile, found.data_name)
+    model = () if found.is_simulated else (found.model, found.profile)
+    parts = (f"{found.cache_state} cache", found.timing, *model, found.data_name)
     return f"{found.b.level} against {found.a.level}: {', '.join(part for part in parts if part)}"
 
 

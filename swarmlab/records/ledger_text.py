@@ -7,6 +7,7 @@ import pandas as pd
 from rich.table import Table
 
 from swarmlab.records.render import frame_table
+from swarmlab.records.timing import SIMULATED_ANSWERS, profile_name, timing
 
 __all__ = [
     "display_ledger",
@@ -35,7 +36,8 @@ def ledger_groups(ledger: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     groups: list[Any] = list(ledger.groupby(_GROUP, dropna=False, sort=True))
     for key, group in groups:
         clock, model, profile, cache = ("" if pd.isna(part) else str(part) for part in key)
-        parts = [f"{cache} cache", f"{clock} clock" if clock != "virtual" else "simulated", model, profile]
+        told = timing(clock, model, profile) if clock == "virtual" else f"{clock} clock"
+        parts = [f"{cache} cache", told, model if clock != "virtual" else ""]
         yield ", ".join(part for part in parts if part), group
 
 
@@ -89,7 +91,9 @@ def ledger_sentences(group: pd.DataFrame) -> list[str]:
     if first["cache_state"] == "mixed":
         found.append("Mixed: some of the cold runs asked the same thing twice and had cache hits.")
     if first["clock"] == "virtual":
-        found.append(f"Simulated durations, on a virtual clock; profile: {first['profile']}.")
+        profile = profile_name(first["model"], first["profile"]) or "not named"
+        found.append(f"Simulated durations, on a virtual clock; profile: {profile}.")
+        found.append(SIMULATED_ANSWERS)
     return found
 
 

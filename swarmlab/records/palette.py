@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from swarmlab.records.timing import is_simulated, timings
+
 __all__ = [
     "CATEGORY_COLOURS",
     "NOT_BROKEN_DOWN",
@@ -76,13 +78,16 @@ def plain(text: Any) -> str:
 
 
 def simulated_prefix(runs: pd.DataFrame) -> str:
-    """Return "Simulated: " when any of the runs was on a virtual clock, else nothing."""
-    return "Simulated: " if (runs["clock"] == "virtual").any() else ""
+    """Return "Simulated: PROFILE. " when any of the runs was on a virtual clock, else nothing."""
+    if not is_simulated(runs):
+        return ""
+    said = " and ".join(timings(runs))
+    return f"{said[0].upper()}{said[1:]}. "
 
 
 def seconds_label(runs: pd.DataFrame) -> str:
     """Return the label of a time axis; virtual seconds say that they are simulated."""
-    return "simulated seconds" if (runs["clock"] == "virtual").any() else "seconds"
+    return "simulated seconds" if is_simulated(runs) else "seconds"
 
 
 def clean_axes(axes: Axes) -> None:

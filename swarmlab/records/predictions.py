@@ -8,11 +8,13 @@ import pandas as pd
 
 from swarmlab.records.atomic import write_text
 from swarmlab.records.interval import ratio_interval
+from swarmlab.records.timing import MEASURED
 
 __all__ = [
     "display_predictions",
     "error_summary",
     "outcomes_frame",
+    "prediction_timing",
     "predictions_frame",
     "whatif_markdown",
     "write_outcomes",
@@ -58,6 +60,7 @@ def outcomes_frame(
         rows.append(
             {
                 **{name: told[name] for name in ("kind", "base")},
+                "timing": told.get("timing", MEASURED),
                 "changes": " ".join(told["changes"]),
                 **{
                     name: told[name]
@@ -84,8 +87,13 @@ def _error(speedup: float | None, predicted: float | None) -> float | None:
 
 
 def error_summary(frame: pd.DataFrame) -> dict[str, Any]:
-    """Median and 95th percentile of the absolute errors, by kind and over all, with n."""
-    parts = {"all": frame, **{str(kind): part for kind, part in frame.groupby("kind")}}
+    """Median and 95th percentile of the absolute errors, by kind and over all, with n.
+
+    Measured and simulated outcomes are of different kinds, and of both there is no "all".
+    """
+    parts = {str(kind): part for kind, part in frame.groupby("kind")}
+    if len(set(_timings(frame))) == 1:
+        parts = {"all": frame, **parts}
     return {
         name: {
             "n": len(part),
@@ -104,8 +112,13 @@ def write_outcomes(
 ) -> pd.DataFrame:
     """Write `outcomes.csv` (every duration), `whatif.csv` and `whatif.md`; returns the table."""
     frame = outcomes_frame(predictions, outcomes)
+    kinds = {
+        name: told.get("timing", MEASURED)
+        for told in predictions
+        for name in (told["base"], " ".join((str(told["base"]), *told["changes"])))
+    }
     each = [
-        {"run": name, "block": block, "duration_s": duration}
+        {"run": name, "block": block, "duration_s": duration, "timing": kinds[name]}
         for name, durations in outcomes.items()
         for block, duration in enumerate(durations)
     ]
@@ -117,7 +130,7 @@ def write_outcomes(
 
 def whatif_markdown(frame: pd.DataFrame) -> str:
     """The table for reading, worst miss first, with the errors' summary above it."""
-    lines = ["# Predictions and outcomes", ""]
+    lines = [f"# Predictions and outcomes{prediction_timing(frame)}", ""]
     for name, told in error_summary(frame).items():
         lines.append(
             f"- {name}: {told['n']} predictions, absolute error median {told['error_median']:.1%}, "
@@ -139,6 +152,7 @@ def display_predictions(frame: pd.DataFrame) -> pd.DataFrame:
     base = frame["base_again_s"] if is_tested else frame["base_s"]
     columns: dict[str, list[str]] = {
         "kind": list(frame["kind"]),
+        **({"timing": _timings(frame)} if prediction_timing(frame) else {}),
         "base": list(frame["base"]),
         "changes": list(frame["changes"]),
         "base, s": [f"{seconds:.3f}" for seconds in base],
@@ -150,10 +164,23 @@ def display_predictions(frame: pd.DataFrame) -> pd.DataFrame:
         columns |= {
             "outcome, s": [f"{seconds:.3f}" for seconds in frame["outcome_s"]],
             "n": [str(n) for n in frame["n"]],
-            "measured x [95 %]": [_with_interval(*row) for row in ratios],
+            f"{'outcome' if prediction_timing(frame) else 'measured'} x [95 %]": [
+                _with_interval(*row) for row in ratios
+            ],
             "error": [f"{error:+.1%}" for error in frame["error"]],
         }
     return pd.DataFrame(columns)
+
+
+def prediction_timing(frame: pd.DataFrame) -> str:
+    """Return " (simulated: PROFILE)" for a title over simulated durations; nothing where all are measured."""
+    kinds = sorted(set(_timings(frame)))
+    return "" if kinds in ([], [MEASURED]) else f" ({'; '.join(kinds)})"
+
+
+def _timings(frame: pd.DataFrame) -> list[str]:
+    # Predictions of before simulations were possible do not say it.
+    return list(frame["timing"].fillna(MEASURED)) if "timing" in frame else [MEASURED] * len(frame)
 
 
 def _columns(frame: pd.DataFrame, *names: str) -> list[tuple[float, ...]]:

@@ -54,6 +54,10 @@ class PublishedTarget(_Frozen):
     metric: str
     comparison: Literal["above", "below"]
     value: float
+    phase: int | None = None
+    """The phase that it was set for; None for all of them."""
+    is_alert: bool = False
+    """A threshold for an alarm, not a target."""
 
 
 class SourceStudy(_Frozen):

@@ -39,10 +39,14 @@ def quality(tables: Tables, options: PlotOptions) -> Figure:
     Returns
     -------
     Figure
-        Small marks are single runs. The keyword router's and chance's scores are horizontal lines.
+        Small marks are single runs. The keyword router's and chance's scores are horizontal lines. Among
+        measured runs simulated ones are left out.
     """
     runs, rows = tables["runs"], tables["comparison"]
     shown = rows[(rows["kind"] != "published") & rows["decision_accuracy"].notna() & (rows["n"] > 0)]
+    if len(set(shown["clock"])) > 1:
+        # One axis for one clock: measured and simulated seconds are never set side by side.
+        runs, shown = runs[runs["clock"] == "wall"], shown[shown["clock"] == "wall"]
     figure = new_figure(_HEIGHT_PX)
     title = f"{simulated_prefix(runs)}Quality beside speed"
     figure.suptitle(title, fontsize=13, x=0.01, ha="left")

@@ -13,8 +13,9 @@ import pandas as pd
 
 from swarmlab.records.contrast import Facts, facts_agree
 from swarmlab.records.interval import UNPAIRED_METHOD, RatioInterval, unpaired_interval, unpaired_ratio
-from swarmlab.records.pairs import succeeded, times_by_work, works_of
+from swarmlab.records.pairs import paired, succeeded, times_by_work, with_pair, works_of
 from swarmlab.records.scores import METRICS
+from swarmlab.records.timing import timing
 
 __all__ = [
     "WIDEST",
@@ -29,6 +30,7 @@ __all__ = [
 TimeVerdict = Literal["slower", "faster", "no change shown", "cannot tell"]
 WIDEST = 4
 """Tolerances that an interval may reach to either side and still show that nothing much has changed."""
+EXACT_METHOD = "exact: geometric mean of the ratios of equal work and repeat in virtual time"
 _STEADY = "exact: repeats of a work score alike"
 _OVER_RUNS = "difference within works, runs not paired; Welch's t"
 
@@ -54,6 +56,8 @@ class Change:
     experiment: str
     level: str
     cache_state: str | None
+    timing: str
+    """How the new durations came about: "measured", or "simulated: PROFILE"."""
     verdict: TimeVerdict
     why: str
     ratio: float | None
@@ -196,7 +200,8 @@ def _change(experiment: str, new: pd.DataFrame, reference: pd.DataFrame, **told:
         experiment=experiment,
         level=str(first["level"]),
         cache_state=None if pd.isna(first["cache_state"]) else str(first["cache_state"]),
-        method=UNPAIRED_METHOD,
+        timing=timing(first["clock"], first["model"], first["profile"]),
+        method=EXACT_METHOD if first["clock"] == "virtual" else UNPAIRED_METHOD,
         n_new=len(good[0]),
         n_reference=len(good[1]),
         failed_new=failed[0],
@@ -209,6 +214,11 @@ def _change(experiment: str, new: pd.DataFrame, reference: pd.DataFrame, **told:
 
 
 def _ratio(new: pd.DataFrame, reference: pd.DataFrame) -> RatioInterval | None:
+    if (new["clock"] == "virtual").all():
+        # Equal code would give equal times, so that these runs' ratio is exact, however few they are.
+        pairs = paired(with_pair(new), with_pair(reference))
+        ratio = float(np.exp(np.log(pairs["a"] / pairs["b"]).mean())) if len(pairs) else None
+        return None if ratio is None else RatioInterval(ratio, ratio, ratio, len(pairs), ratio)
     above, below = times_by_work(new), times_by_work(reference)
     return unpaired_ratio(above, below) if set(above) & set(below) else None
 

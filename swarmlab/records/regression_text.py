@@ -29,7 +29,9 @@ def changes_table(changes: Sequence[Change]) -> Table:
         f"{_name(row, changes)} ({row.cache_state} cache): {_said(row)}." for row in changes if _said(row)
     ]
     caption = Text("\n".join(said), justify="left")
-    table = Table(title="New runs against the reference", caption=caption, box=box.SIMPLE_HEAD)
+    kinds = list(dict.fromkeys(row.timing for row in changes))
+    kind = f" ({'; '.join(kinds)})" if kinds != ["measured"] else ""
+    table = Table(title=f"New runs against the reference{kind}", caption=caption, box=box.SIMPLE_HEAD)
     for position, heading in enumerate(_HEADINGS):
         # Only a name may break: a broken figure cannot be read.
         justify = "right" if 2 <= position < 7 else "left"
@@ -38,7 +40,7 @@ def changes_table(changes: Sequence[Change]) -> Table:
         tokens = row.tokens_new / row.tokens_reference if row.tokens_new and row.tokens_reference else None
         cells = (
             f"{_name(row, changes)}\n{row.cache_state or '-'}",
-            row.verdict,
+            row.verdict if row.timing == "measured" else f"{row.verdict}\n(simulated)",
             interval_text(row.ratio, row.low, row.high),
             f"{row.n_new}, {row.n_reference}",
             f"{row.failed_new}, {row.failed_reference}",

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from swarmlab.records.caveats import caveats
 from swarmlab.records.comparison import level_key
+from swarmlab.records.timing import is_simulated, timing
 from swarmlab.trace.spans import CATEGORIES
 
 __all__ = [
@@ -49,7 +50,7 @@ def display_frame(comparison: pd.DataFrame) -> pd.DataFrame:
     """
     headings: dict[str, Callable[[Row], str]] = {
         "Level": _level,
-        "Kind": lambda row: str(row.kind),
+        "Kind": _kind,
         "Model": lambda row: _text(row.model),
         "Data": lambda row: _text(row.data_name),
         "Cache": lambda row: _text(row.cache_state),
@@ -75,6 +76,9 @@ def display_frame(comparison: pd.DataFrame) -> pd.DataFrame:
     shown = pd.DataFrame(rows, columns=list(headings), dtype="str")
     # What is the same in every row is said once, beside the table.
     same = [name for name in ("Kind", "Model", "Data") if shown[name].replace(_MISSING, pd.NA).nunique() < 2]
+    if (comparison["kind"] == "simulated").any():
+        # But that a duration is simulated is said beside each.
+        same = [name for name in same if name != "Kind"]
     # One work is what a table is of unless it says otherwise.
     same += [] if comparison["n_works"].fillna(0).gt(1).any() else ["Works"]
     empty = [name for name in ("Cost, $", "Alerts") if len(shown) and (shown[name] == _MISSING).all()]
@@ -93,7 +97,7 @@ def render_table(comparison: pd.DataFrame, title: str | None = None) -> Table:
     """Return the comparison for the terminal, in at most 120 columns; the caveats are its caption."""
     several_models = comparison["model"].nunique() > 1 or comparison["data_name"].nunique() > 1
     cells: dict[str, Callable[[Row], tuple[str, ...]]] = {
-        "Level": lambda row: (_level(row), *(() if row.kind == "measured" else (str(row.kind),))),
+        "Level": lambda row: (_level(row), *(() if row.kind == "measured" else (_kind(row),))),
         "Cache\nhits": lambda row: (_text(row.cache_state), _percent(row.cache_hit_rate)),
         "OK": lambda row: (f"{row.succeeded}/{row.attempted}",),
         "Seconds\nrange": _duration,
@@ -131,25 +135,27 @@ def display_steps(steps: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     steps
-        The table of that name.
+        The table of that name; simulated rows say so.
     """
     largest_first = steps.groupby("step")["exclusive_s"].sum().sort_values(ascending=False).index
     rows = []
-    for (level, cache), group in _by_level(steps):
+    for (level, cache, clock, model), group in _by_level(steps):
         parts = group.set_index("step")
         cells = {
-            step: f"{duration_text(parts.exclusive_s[step])} ({parts.share[step]:.0%})"
+            step: f"{duration_text(parts.exclusive_s[step])} ({_percent(parts.share[step])})"
             for step in largest_first
             if step in parts.index
         }
-        rows.append({"Level": level, "Cache": cache, "Runs": str(group["n"].iloc[0]), **cells})
-    columns = ["Level", "Cache", "Runs", *largest_first]
+        head = {"Level": level, "Cache": cache, "Timing": timing(clock, model)}
+        rows.append({**head, "Runs": str(group["n"].iloc[0]), **cells})
+    timed = ["Timing"] if is_simulated(steps) else []
+    columns = ["Level", "Cache", *timed, "Runs", *largest_first]
     return pd.DataFrame(rows, columns=columns, dtype="str").fillna(_MISSING)
 
 
-def _by_level(steps: pd.DataFrame) -> list[tuple[tuple[str, str], pd.DataFrame]]:
-    groups: list[Any] = list(steps.groupby(["level", "cache_state"]))
-    return sorted(groups, key=lambda item: (item[0][1], *level_key(item[0][0])))
+def _by_level(steps: pd.DataFrame) -> list[tuple[tuple[str, str, str, str], pd.DataFrame]]:
+    groups: list[Any] = list(steps.groupby(["level", "cache_state", "clock", "model"]))
+    return sorted(groups, key=lambda item: (*item[0][2:], item[0][1], *level_key(item[0][0])))
 
 
 def render_breakdown(breakdown: pd.DataFrame, title: str | None = None) -> Table:
@@ -177,7 +183,8 @@ def render_breakdown(breakdown: pd.DataFrame, title: str | None = None) -> Table
             duration_text(group["exclusive_s"].sum(min_count=1)),
             _percent(group["share"].sum(min_count=1)),
         )
-        label = _two_lines((str(first["level"]), *(("simulated",) if first["clock"] == "virtual" else ())))
+        told = timing(first["clock"], first["model"])
+        label = _two_lines((str(first["level"]), *(() if told == "measured" else (told,))))
         table.add_row(label, _text(first["cache_state"]), *(_two_lines(cell) for cell in (total, *cells)))
     return table
 
@@ -201,6 +208,10 @@ def in_level_order(breakdown: pd.DataFrame) -> list[tuple[Any, pd.DataFrame]]:
 
 def _rows(frame: pd.DataFrame) -> list[Row]:
     return list(frame.itertuples(index=False))
+
+
+def _kind(row: Row) -> str:
+    return timing(row.clock, row.model, row.profile) if row.kind == "simulated" else str(row.kind)
 
 
 def _level(row: Row) -> str:
@@ -229,10 +240,10 @@ def _times(ratio: float) -> str:
 
 def _tokens(row: Row) -> str:
     total = _number(row.total_tokens)
-    estimate = " (estimate)" if row.tokens_source == "estimate" else ""
+    source = f" ({row.tokens_source})" if row.tokens_source in ("estimate", "simulated") else ""
     if pd.isna(row.prompt_tokens) or pd.isna(row.completion_tokens):
-        return total + estimate
-    return f"{total} ({_number(row.prompt_tokens)} + {_number(row.completion_tokens)}){estimate}"
+        return total + source
+    return f"{total} ({_number(row.prompt_tokens)} + {_number(row.completion_tokens)}){source}"
 
 
 def _cost(dollars: Any) -> str:

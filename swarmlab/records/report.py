@@ -15,10 +15,12 @@ from swarmlab.records.caveats import caveats
 from swarmlab.records.collect import collect
 from swarmlab.records.ledger_text import display_ledger, ledger_groups, ledger_sentences
 from swarmlab.records.manifest import read_manifest
+from swarmlab.records.palette import simulated_prefix
 from swarmlab.records.plots import PlotOptions, plots_of, write_figures
 from swarmlab.records.published import SourceStudy
 from swarmlab.records.render import display_frame, display_steps, duration_text, in_level_order
 from swarmlab.records.tables import Tables
+from swarmlab.records.timing import is_simulated, timing, timings, titled
 from swarmlab.trace.spans import CATEGORIES
 
 __all__ = ["publish", "report_html", "write_report"]
@@ -118,9 +120,9 @@ def report_html(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
     )
     runs, comparison = tables["runs"], tables["comparison"]
-    prefix = "Simulated: " if (runs["clock"] == "virtual").any() else ""
     page = environment.get_template("report.html.j2").render(
-        title=f"{prefix}{name}",
+        title=f"{simulated_prefix(runs)}{name}",
+        timing=titled("", runs),
         summary=_summary(runs),
         sections=_sections(tables, study),
         what=_what(runs),
@@ -166,8 +168,8 @@ def _ledgers(ledger: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _summary(runs: pd.DataFrame) -> str:
     succeeded = int((runs["status"] == "ok").sum())
-    kinds = {"wall": "measured on a wall clock", "virtual": "simulated on a virtual clock"}
-    clocks = " and ".join(kinds[clock] for clock in sorted(runs["clock"].dropna().unique(), reverse=True))
+    kinds = {"measured": "measured on a wall clock"}
+    clocks = " and ".join(kinds.get(told, f"{told}, on a virtual clock") for told in sorted(timings(runs)))
     models = ", ".join(sorted(runs["model"].dropna().unique()))
     parts = (f"{succeeded} of {len(runs)} runs succeeded", clocks, f"with {models}" if models else "")
     return ", ".join(part for part in parts if part) + "."
@@ -190,7 +192,8 @@ def _what(runs: pd.DataFrame) -> dict[str, Any]:
     pairs = [
         (heading, ", ".join(map(str, runs[name].dropna().unique()))) for heading, name in columns.items()
     ]
-    started = runs["started_at"].dropna()
+    # A virtual clock's date is always the same and tells nothing.
+    started = runs.loc[runs["clock"] != "virtual", "started_at"].dropna()
     if len(started):
         pairs.append(("Started", f"{started.min():%Y-%m-%d %H:%M} to {started.max():%Y-%m-%d %H:%M} UTC"))
     return _pairs([pair for pair in pairs if pair[1]])
@@ -201,13 +204,14 @@ def _breakdown(breakdown: pd.DataFrame, of: str) -> dict[str, Any]:
     spent = breakdown.groupby("category")[of].sum()
     categories = [name for name in CATEGORIES if spent.get(name, 0.0) > 0]
     rows, marks = [], []
-    for (clock, _, _, cache, level), group in in_level_order(breakdown):
+    for (clock, model, _, cache, level), group in in_level_order(breakdown):
         parts = group.set_index("category")
         cells = {name: duration_text(parts[of][name]) for name in categories}
         if of == "exclusive_s":
             cells = {name: _with_share(text, parts["share"][name]) for name, text in cells.items()}
             cells["sum"] = duration_text(parts[of].sum(min_count=1))
-        rows.append({"Level": level, "Cache": cache, "Runs": parts["n"].iloc[0], **cells})
+        timed = {"Timing": timing(clock, model)} if is_simulated(breakdown) else {}
+        rows.append({"Level": level, "Cache": cache, **timed, "Runs": parts["n"].iloc[0], **cells})
         marks.append("simulated" if clock == "virtual" else "")
     return _shown(pd.DataFrame(rows), pd.Series(marks, dtype="str"))
 
@@ -236,6 +240,9 @@ def _every_run(runs: pd.DataFrame) -> dict[str, Any]:
             "Error": runs["error"],
         }
     )
+    if is_simulated(runs):
+        labels = [timing(*row) for row in runs[["clock", "model", "profile"]].itertuples(index=False)]
+        shown.insert(4, "Timing", labels)
     return _shown(shown, runs["status"])
 
 

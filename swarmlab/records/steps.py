@@ -42,9 +42,10 @@ def steps_frame(runs: pd.DataFrame, spans_by_run: Mapping[str, Sequence[Span]]) 
     Returns
     -------
     DataFrame
-        level, cache_state, step, n (runs), exclusive_s (mean, zero where a run had none), share.
+        level, cache_state, step, n (runs), exclusive_s (mean, zero where a run had none), share; clock and
+        model, of which runs are never averaged together.
     """
-    keys = ["level", "cache_state"]
+    keys = ["level", "cache_state", "clock", "model"]
     rows = [
         {**{key: run[key] for key in (*keys, "run_id")}, "step": step, "ns": ns}
         for run in runs[runs["status"] == "ok"].to_dict("records")
@@ -55,7 +56,8 @@ def steps_frame(runs: pd.DataFrame, spans_by_run: Mapping[str, Sequence[Span]]) 
     sums = frame.groupby([*keys, "step"], as_index=False)["ns"].sum().merge(counts, on=keys)
     sums["exclusive_s"] = sums["ns"] / sums["n"] / NS_PER_S
     sums["share"] = sums["ns"] / sums.groupby(keys)["ns"].transform("sum")
-    steps: pd.DataFrame = sums[[*keys, "step", "n", "exclusive_s", "share"]]
+    order = ["level", "cache_state", "step", "n", "exclusive_s", "share", "clock", "model"]
+    steps: pd.DataFrame = sums[order]
     return steps
 
 

@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,7 @@ def write_run(
     _clear(folder)
     if spans:
         write_spans(folder / SPANS, spans)
-        write_perfetto(folder / "trace.json", spans)
+        write_perfetto(folder / "trace.json", _labelled(spans, record))
     if answer is not None:
         write_text(folder / "answer.json", json_text(answer))
     if answer_md is not None:
@@ -193,6 +193,14 @@ def json_text(value: Mapping[str, Any]) -> str:
         return json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
         raise StoreError(f"cannot write as JSON: {error}") from error
+
+
+def _labelled(spans: Sequence[Span], record: Record) -> list[Span]:
+    """Return the spans for a viewer, in which a simulated run's name is all that says so."""
+    if record.clock != "virtual":
+        return list(spans)
+    said = f" ({record.timing})"
+    return [replace(span, name=span.name + said) if span.parent_id is None else span for span in spans]
 
 
 def _clear(folder: Path) -> None:

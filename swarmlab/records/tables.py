@@ -124,8 +124,8 @@ def bottlenecks_frame(runs: pd.DataFrame, spans: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         run_id, level, category; exclusive_s, which sums to the run's duration_s to the nanosecond; share of
-        the duration; critical_path_s; busy_s, which may exceed the duration; exclusive_ns, the exact integer.
-        A run without spans keeps its rows, with the figures missing.
+        the duration; critical_path_s; busy_s, which may exceed the duration; exclusive_ns, the exact integer;
+        clock; model. A run without spans keeps its rows, with the figures missing.
 
     Raises
     ------
@@ -133,14 +133,17 @@ def bottlenecks_frame(runs: pd.DataFrame, spans: pd.DataFrame) -> pd.DataFrame:
         A run's spans are malformed.
     """
     rows: list[dict[str, Any]] = []
-    for run_id, level in zip(runs["run_id"], runs["level"], strict=True):
-        figures = _time_by_category(spans_of(spans, run_id))
-        rows.extend({"run_id": run_id, "level": level, **figures[category]} for category in CATEGORIES)
+    of_run = ["run_id", "level", "clock", "model"]
+    for run in runs[of_run].to_dict("records"):
+        figures = _time_by_category(spans_of(spans, run["run_id"]))
+        own = {str(name): value for name, value in run.items()}
+        rows.extend({**own, **figures[category]} for category in CATEGORIES)
     figures_dtypes = dict.fromkeys(("exclusive_s", "share", "critical_path_s", "busy_s"), "float64")
     dtypes = {
         **dict.fromkeys(("run_id", "level", "category"), "str"),
         **figures_dtypes,
         "exclusive_ns": "Int64",
+        **dict.fromkeys(("clock", "model"), "str"),
     }
     return pd.DataFrame(rows, columns=list(dtypes)).astype(dtypes)
 
@@ -161,7 +164,8 @@ def breakdown_frame(runs: pd.DataFrame, bottlenecks: pd.DataFrame) -> pd.DataFra
     """
     keys = ["clock", "model", "data_name", "cache_state", "level"]
     # A run that failed keeps its level in the table; its figures, of a part of the work, do not count.
-    joined = bottlenecks.drop(columns="level").merge(runs[["run_id", "status", *keys]], on="run_id")
+    own = bottlenecks.drop(columns=[name for name in keys if name in bottlenecks])
+    joined = own.merge(runs[["run_id", "status", *keys]], on="run_id")
     succeeded = joined["status"] == "ok"
     figures = ["exclusive_s", "critical_path_s", "busy_s"]
     joined[figures] = joined[figures].where(succeeded)

@@ -14,11 +14,13 @@ from swarmlab.records.comparison import EXPLORATORY_BELOW
 from swarmlab.records.contrast import Contrast, Speed, pair_word
 from swarmlab.records.contrast_text import interval_text, score_text
 from swarmlab.records.scores import ENOUGH_DIFFERING, ScoreDifference, rarest_seen
+from swarmlab.records.timing import SIMULATED_ANSWERS
 
 __all__ = ["TOLERANCE", "VERDICTS", "Verdict", "judge", "pairs_needed", "works_needed"]
 
 TOLERANCE = 0.05
 """A change of duration up to this share is noise by declaration: one machine's sessions differ by as much."""
+SIMULATED = "durations are simulated: run both levels with the real model to certify them"
 MOST = 1_000_000
 VERDICTS = {
     "certified": "faster, and not inferior on any measured quality at the margin",
@@ -62,6 +64,7 @@ def judge(found: Contrast, margin: float, *, is_lossless: bool) -> Verdict:
         The first that applies. "not lossless": `is_lossless`, and tool facts differ on a work. "fails": more
         of B's runs failed, as a share, than of A's. "inconclusive": no ratio, or under ten pairs
         (exploratory).
+        A simulation decides nothing but "not lossless", for its tool facts are real ones.
         "not faster": the interval is below 1, or holds 1 and ends below 1 + `TOLERANCE`. "certified": faster
         (the interval above 1, and above what a failed A/A check saw) and on every score measured the interval
         above -`margin`. "trade-off": faster, and on some score the interval below -`margin`. Else
@@ -72,6 +75,8 @@ def judge(found: Contrast, margin: float, *, is_lossless: bool) -> Verdict:
     said = _reasons(found, scores, margin)
     if is_lossless and found.facts == "differ":
         return Verdict("not lossless", ("the tool facts differ on a work that both did", *said), None, None)
+    if found.is_simulated:
+        return Verdict("inconclusive", (SIMULATED, SIMULATED_ANSWERS, *said), None, None)
     if _failed_share(found.b.attempted, found.b.succeeded) > _failed_share(
         found.a.attempted, found.a.succeeded
     ):
@@ -198,7 +203,8 @@ def _reasons(found: Contrast, scores: list[ScoreDifference], margin: float) -> t
     """Say what was seen, one sentence a figure."""
     speed = found.speed
     middle = speed.ratio if speed.ratio_median is None else speed.ratio_median
-    seen = f"{interval_text(middle, speed.low, speed.high)} times as fast over {pair_word(speed)}"
+    where = "in simulation " if found.is_simulated else ""
+    seen = f"{where}{interval_text(middle, speed.low, speed.high)} times as fast over {pair_word(speed)}"
     reasons = [seen if speed.n else f"no ratio: {speed.method}"]
     limit = _seen_between_equals(found)
     if limit > 1:

@@ -206,7 +206,7 @@ def test_a_default_ablation_flips_every_switch_that_differs() -> None:
 
 @pytest.fixture
 def _in_process(chat: FakeChat, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run_cells(cells: Sequence[Cell]) -> Iterator[Record]:
+    def run_cells(cells: Sequence[Cell], n_jobs: int | None) -> Iterator[Record]:
         yield from map(measure, cells)
 
     def check_model(spec: str, **_: Any) -> str:

@@ -285,3 +285,36 @@ def test_the_reference_s_levels_are_inconclusive_on_one_exam(tmp_path: Path) -> 
     assert found.found.speed.low > 1
     if len(found.found.works) == 1:
         assert found.verdict.verdict == "inconclusive"
+
+
+SIMULATED = {"clock": "virtual", "model": "simulated:fake", "profile": "fake"}
+
+
+def test_a_simulated_certificate_says_so_first_and_certifies_nothing(certified: Certify) -> None:
+    """Figures that would certify measured runs leave a simulation inconclusive, in every form of it."""
+    made_up = {"decision_accuracy": 0.7, "tokens_source": "simulated", **SIMULATED}
+    found = certified(
+        fake_runs("none", 15.0, 40, works=40, **made_up), fake_runs("full", 3.0, 40, works=40, **made_up), 0.1
+    )
+    assert found.verdict.verdict == "inconclusive"
+    assert "no evidence" in " ".join(found.verdict.reasons)
+    page = found.path.with_suffix(".md").read_text(encoding="utf-8")
+    assert page.splitlines()[0] == "# Simulated: fake. Inconclusive: full against none"
+    assert json.loads(found.path.read_text(encoding="utf-8"))["timing"] == "simulated: fake"
+    console = Console(width=120, markup=False)
+    with console.capture() as captured:
+        console.print(found)
+    assert captured.get().startswith("simulated: fake; inconclusive")
+
+
+def test_measured_and_simulated_runs_are_not_judged_together(tmp_path: Path) -> None:
+    """Where both sides hold both kinds, the user has to say which."""
+    kinds = [
+        [replaced.model_copy(update={"run_id": f"{kind}-{replaced.run_id}"}) for replaced in runs]
+        for level in ("none", "full")
+        for kind, runs in (("w", fake_runs(level, 3.0, 2)), ("v", fake_runs(level, 3.0, 2, **SIMULATED)))
+    ]
+    folder = write_fake(tmp_path / "levels", *kinds)
+    with pytest.raises(UserError, match="never judged together") as error:
+        certify("none", "full", results=folder)
+    assert error.value.exit_code == 2

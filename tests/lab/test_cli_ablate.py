@@ -17,7 +17,7 @@ from swarmlab.records.record import Record
 
 @pytest.fixture(autouse=True)
 def _in_process(chat: FakeChat, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run_cells(cells: Sequence[Cell]) -> Iterator[Record]:
+    def run_cells(cells: Sequence[Cell], n_jobs: int | None) -> Iterator[Record]:
         yield from map(measure, cells)
 
     def check_model(spec: str, **_: Any) -> str:

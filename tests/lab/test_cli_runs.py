@@ -18,7 +18,7 @@ from swarmlab.records.record import Record
 
 @pytest.fixture(autouse=True)
 def _in_process(chat: FakeChat, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run_cells(cells: Sequence[Cell]) -> Iterator[Record]:
+    def run_cells(cells: Sequence[Cell], n_jobs: int | None) -> Iterator[Record]:
         yield from map(measure, cells)
 
     def check_model(spec: str, **_: Any) -> str:
@@ -107,7 +107,7 @@ def test_some_runs_failing_leaves_the_others_in_the_tables(tmp_path: Path, chat:
 def test_ctrl_c_between_runs_keeps_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An interrupt after the first of two runs: exit code 130, one clear line, tables of one run."""
 
-    def interrupted(cells: Sequence[Cell]) -> Iterator[Record]:
+    def interrupted(cells: Sequence[Cell], n_jobs: int | None) -> Iterator[Record]:
         yield measure(cells[0])
         raise KeyboardInterrupt
 
@@ -121,7 +121,7 @@ def test_ctrl_c_between_runs_keeps_what_is_done(tmp_path: Path, monkeypatch: pyt
 def test_ctrl_c_before_the_first_run_is_clear_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With no run done there is nothing to tabulate, and nothing breaks."""
 
-    def interrupted(_: Sequence[Cell]) -> Iterator[Record]:
+    def interrupted(_: Sequence[Cell], n_jobs: int | None) -> Iterator[Record]:
         raise KeyboardInterrupt
         yield
 

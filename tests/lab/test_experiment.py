@@ -174,6 +174,7 @@ def test_the_order_differs_between_repeats_and_seeds() -> None:
 
 
 CHANGES: dict[str, Any] = {
+    "profile_hash": "f" * 64,
     "experiment": "other",
     "level": LEVELS["full"].model_copy(update={"output": "prose"}),
     "brief": Spec().brief.model_copy(update={"budget": 1.0}),

@@ -275,3 +275,34 @@ def test_it_is_shown_as_table_and_json(tmp_path: Path, reference: Path) -> None:
         "none": "no change shown",
         "full": "slower",
     }
+
+
+SIMULATED = {"clock": "virtual", "model": "simulated:p", "profile": "p"}
+
+
+def test_measured_and_simulated_times_are_never_compared(tmp_path: Path, reference: Path) -> None:
+    """New runs of the other clock are the user's error, not a verdict."""
+    folder = new(tmp_path, fake_runs("full", 3.0, **SIMULATED))
+    with pytest.raises(UserError, match="measured and simulated times are never compared") as error:
+        against(folder, reference)
+    assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(3.0, "no change shown"), (3.3, "slower"), (2.7, "faster")])
+def test_one_simulated_run_is_enough(tmp_path: Path, seconds: float, verdict: str) -> None:
+    """Equal code gives equal virtual times, so a single pair is exact, and the table says simulated."""
+    old = write_fake(tmp_path / "old", fake_runs("full", 3.0, 1, **SIMULATED))
+    guard, row = only(new(tmp_path, fake_runs("full", seconds, 1, **SIMULATED)), old)
+    assert row.verdict == verdict
+    assert row.low == row.high == pytest.approx(seconds / 3)
+    console = Console(width=120, markup=False)
+    with console.capture() as captured:
+        console.print(guard)
+    assert "New runs against the reference (simulated: p)" in captured.get()
+
+
+def test_other_figures_of_a_profile_are_no_regression(tmp_path: Path) -> None:
+    """A profile that was fitted anew makes times incomparable, as another machine does."""
+    old = write_fake(tmp_path / "old", fake_runs("full", 3.0, **SIMULATED))
+    row = only(new(tmp_path, fake_runs("full", 9.0, **SIMULATED, model_hash="n" * 64)), old)[1]
+    assert (row.verdict, row.why) == ("cannot tell", "the profile has other figures")

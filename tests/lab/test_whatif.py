@@ -7,11 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from side_fakes import fake_runs, write_fake
 from typer.testing import CliRunner
 
 from swarmlab.agents.levels import LEVELS, make_level
 from swarmlab.cli import app
 from swarmlab.errors import SpecError, StoreError, TraceError, UserError
+from swarmlab.lab import bottlenecks_tables, trace_bottlenecks
 from swarmlab.lab.changed import changed_run
 from swarmlab.lab.known_graphs import KnownGraph, changed_graph, run_known_graph
 from swarmlab.lab.whatif import traces_at, whatif
@@ -186,3 +188,30 @@ def test_the_command_line_predicts_and_refuses(tmp_path: Path) -> None:
         CliRunner().invoke(app, ["whatif", run, "--change", "faster"], catch_exceptions=False)
     with pytest.raises(SpecError, match="can be predicted, not run"):
         CliRunner().invoke(app, ["whatif", run, "--change", "model=2x", "--run", "1"], catch_exceptions=False)
+
+
+SIMULATED = {"clock": "virtual", "model": "simulated:p", "profile": "p"}
+
+
+def test_a_prediction_from_simulated_runs_says_so(tmp_path: Path) -> None:
+    """The table's title and its first row, and the JSON, name the profile, and so do a run's bottlenecks."""
+    folder = write_fake(tmp_path / "levels", fake_runs("full", 3.0, 2, **SIMULATED)) / "full"
+    told = whatif(folder, ["framework=2x"])
+    assert told.as_dict()["timing"] == "simulated: p"
+    (table,) = told.tables()
+    assert str(table.title).endswith("(simulated: p)")
+    assert next(iter(table.columns[0].cells)).startswith("simulated (2 runs")
+    found = trace_bottlenecks(next(folder.iterdir()))
+    assert found["timing"] == "simulated: p"
+    assert all("(simulated: p)" in str(shown.title) for shown in bottlenecks_tables(found))
+
+
+def test_a_level_of_measured_and_simulated_runs_is_refused(tmp_path: Path) -> None:
+    """The two are never averaged; one run can be named."""
+    simulated = [
+        run.model_copy(update={"run_id": f"v-{run.repeat}"}) for run in fake_runs("full", 3.0, 2, **SIMULATED)
+    ]
+    folder = write_fake(tmp_path / "levels", fake_runs("full", 3.0, 2), simulated) / "full"
+    with pytest.raises(SpecError, match="never averaged"):
+        traces_at(folder)
+    assert traces_at(folder / "v-0")[2] == "simulated: p"

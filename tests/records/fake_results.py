@@ -106,7 +106,12 @@ def make_record(spans: Sequence[Span], **changes: Any) -> Record:
         "roster": {6: "six", 3: "three", 2: "two"}.get(agents, "one"),
         "lossy_switches": () if level == "blackboard" else ("roster", "context"),
     }
-    return Record(**{**fields, **changes})
+    fields.update(changes)
+    if fields["clock"] == "virtual":
+        # A simulation has no figures of a machine.
+        nothing = dict.fromkeys(("load_s", "other_cpu_share", "load1", "instrument_s"))
+        fields |= {"tokens_source": "simulated", **nothing, **changes}
+    return Record(**fields)
 
 
 def make_failed(
