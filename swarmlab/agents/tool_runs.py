@@ -102,13 +102,15 @@ class SimulatedTools:
         self._dataset = dataset
         self._machine = machine
         self._answers = answers
+        # What there is to read grows with the file, whichever copy of it is read.
+        self._bytes = dataset.path.stat().st_size
         self._is_loaded = False
         self._loading = asyncio.Lock()
 
     async def answer(self, name: str, scope: Scope, impl: Impl) -> ToolAnswer:
         """Run a tool in simulated time; the shared frame is loaded once, and other calls wait for it."""
         costs, processors = self._machine.costs[impl], self._machine.processors[impl]
-        read_s = costs.read.seconds(self._dataset.rows * len(self._dataset.columns))
+        read_s = costs.read.seconds(self._bytes)
         compute_s = costs.compute.get(name, costs.compute["default"]).seconds(self._dataset.rows)
         answer = self._answers.get(self._dataset, name, scope, impl)
         if impl == "baseline":

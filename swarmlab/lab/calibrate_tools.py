@@ -30,7 +30,7 @@ def time_tools(data: Sequence[str], repeats: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a timing: data, rows, cells, impl, repeat, what (a tool, `read` or `together`), seconds.
+        One row a timing: data, rows, bytes (of its file), impl, repeat, what (a tool, `read` or `together`), seconds.
 
     Raises
     ------
@@ -53,8 +53,7 @@ def _pass(spec: str, impl: Impl) -> list[dict[str, Any]]:
     # A run's set-up reads the data too, before its clock starts.
     truth(dataset, Scope())
     entities(dataset, Scope())
-    cells = dataset.rows * len(dataset.columns)
-    told = {"data": spec, "rows": dataset.rows, "cells": cells, "impl": impl}
+    told = {"data": spec, "rows": dataset.rows, "bytes": dataset.path.stat().st_size, "impl": impl}
     shared = SharedFrame(dataset)
     times: list[tuple[str, float]] = []
     for name, tool in TOOLS.items():
@@ -96,7 +95,7 @@ def _costs(times: pd.DataFrame, impl: Impl) -> ToolCosts:
     )
     return ToolCosts(
         cores=_cores(times, impl),
-        read=_cost(times[times["what"] == READ], "cells"),
+        read=_cost(times[times["what"] == READ], "bytes"),
         compute={"default": default, **by_tool},
     )
 
@@ -133,8 +132,8 @@ def tool_errors(times: pd.DataFrame, costs: dict[Impl, ToolCosts]) -> pd.DataFra
     for data, impl in itertools.product(single["data"].unique(), costs):
         part, cost = single[(single["data"] == data) & (single["impl"] == impl)], costs[impl]
         told = [
-            (cost.read if what == READ else cost.compute[what]).seconds(n_cells if what == READ else n_rows)
-            for what, n_rows, n_cells in zip(part["what"], part["rows"], part["cells"], strict=True)
+            (cost.read if what == READ else cost.compute[what]).seconds(n_bytes if what == READ else n_rows)
+            for what, n_rows, n_bytes in zip(part["what"], part["rows"], part["bytes"], strict=True)
         ]
         repeats = part["repeat"].nunique()
         measured, fitted = float(part["seconds"].sum()) / repeats, sum(told) / repeats

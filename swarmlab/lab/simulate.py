@@ -31,10 +31,10 @@ from swarmlab.tools.cache import Cache
 from swarmlab.trace.clock import VirtualClock
 
 SHOWN = (
-    *("level", "repeat", "status", "clock", "profile", "duration_s", "total_tokens", "n_agents"),
+    *("level", "repeat", "status", "timing", "duration_s", "total_tokens", "n_agents"),
     *("n_tool_calls", "n_model_calls", "cost_usd", "fact_coverage", "groundedness", "decision_accuracy"),
 )
-"""Columns of `runs` that `simulate_levels` shows."""
+"""What `simulate_levels` shows of a record."""
 
 
 class Simulator:
@@ -128,4 +128,5 @@ def simulate_levels(
     cells = expand(spec, open_dataset(data), code_version=code_version().sources, out=Path("results"))
     order = {level.name: place for place, level in enumerate(spec.levels)}
     by_level = sorted(cells, key=lambda cell: (order[cell.level.name], cell.repeat))
-    return pd.DataFrame([record.model_dump(include=set(SHOWN)) for record in simulate(by_level)])[list(SHOWN)]
+    rows = [{name: getattr(record, name) for name in SHOWN} for record in simulate(by_level)]
+    return pd.DataFrame(rows)

@@ -145,10 +145,10 @@ class Cost(_Frozen):
 
     start_s: Seconds = 0.0
     per_million_s: Seconds = 0.0
-    """Per million rows (of a computation) or cells, rows times columns (of reading a file)."""
+    """Per million rows (of a computation) or bytes of the data's file (of reading it)."""
 
     def seconds(self, amount: float) -> float:
-        """Seconds for so many rows or cells."""
+        """Seconds for so many rows or bytes."""
         return self.start_s + self.per_million_s * amount / 1e6
 
 

@@ -257,11 +257,11 @@ def test_only_an_embedded_model_tells_its_tokens() -> None:
 
 
 def _times(impls: Sequence[str] = ("baseline", "vectorized")) -> pd.DataFrame:
-    """Timings of tools that take 10 ms and 50 ms a million rows; reading: 20 ms and 30 ms a million cells."""
+    """Timings of tools that take 10 ms and 50 ms a million rows; reading: 20 ms and 30 ms a million bytes."""
     rows = []
     for data, n in (("a", 100_000), ("b", 400_000), ("c", 1_400_000)):
         for impl in impls:
-            told = {"data": data, "rows": n, "cells": 8 * n, "impl": impl, "repeat": 0}
+            told = {"data": data, "rows": n, "bytes": 8 * n, "impl": impl, "repeat": 0}
             read = {"what": READ, "seconds": 0.02 + 0.03 * 8 * n / 1e6}
             rows += [{**told, **read}] * (len(TOOLS) if impl == "baseline" else 1)
             rows += [{**told, "what": name, "seconds": 0.01 + 0.05 * n / 1e6} for name in TOOLS]
