@@ -30,7 +30,8 @@ def time_tools(data: Sequence[str], repeats: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a timing: data, rows, bytes (of its file), impl, repeat, what (a tool, `read` or `together`), seconds.
+        One row a timing: data, rows, bytes (of the file), impl, repeat, what (a tool, `read`, `together`),
+        seconds.
 
     Raises
     ------
