@@ -26,6 +26,8 @@ HEADER = (
 )
 PRESETS = ("blackboard", "none", "partial", "full")
 BEGIN, END = "<!-- results: experiments/readme_results.py -->", "<!-- end of results -->"
+BEGIN_SIMULATED = "<!-- simulated: experiments/readme_results.py -->"
+END_SIMULATED = "<!-- end of simulated -->"
 
 
 def results() -> str:
@@ -155,17 +157,78 @@ def _predictions() -> str:
     return f"**Predictions**, written before the runs that tested them; absolute errors: {'; '.join(parts)}."
 
 
+def simulated() -> str:
+    """The README's block on what was simulated."""
+    sentences = [sentence for sentence in (_calibration(), _speed(), *_phases(), *_capacity()) if sentence]
+    return "\n".join([BEGIN_SIMULATED, *(f"- {sentence}" for sentence in sentences), END_SIMULATED])
+
+
+def _calibration() -> str:
+    errors = pd.read_csv(RESULTS / "calibration" / "calibration.csv")["error"].abs()
+    return (
+        f"**How far to trust it** (`results/reference/calibration`): {len(errors)} durations of held-out "
+        f"briefs and datasets, predicted and committed before they were run on the model: median error "
+        f"{errors.median():.1%}, 95th percentile {errors.quantile(0.95):.1%}, worst {errors.max():.1%}."
+    )
+
+
+def _speed() -> str:
+    table = pd.read_csv(RESULTS / "simulation_benchmark.csv")
+    parts = [f"{row.what}: {row.value:.3g} {row.unit} (n = {row.n})" for row in table.itertuples()]
+    return f"**How fast** (`python experiments/simulation_benchmark.py`): {'; '.join(parts)}."
+
+
+def _phases() -> list[str]:
+    folder = RESULTS / "phases"
+    phases, targets = pd.read_csv(folder / "phases.csv"), pd.read_csv(folder / "targets.csv")
+    told = []
+    for profile, rows in phases.groupby("profile", sort=False):
+        own = targets[targets["profile"] == profile]
+        medians = ", ".join(f"{row.level} {row.fresh_median_s:.1f} s" for row in rows.itertuples())
+        missed = own[~own["met"]]
+        names = ", ".join(f"{row.metric} of {row.level}" for row in missed.itertuples())
+        told.append(
+            f"**The study's phases, simulated: {profile}** (`results/reference/phases`), at equal work: "
+            f"fresh analyses take {medians} (medians); {int(own['met'].sum())} of {len(own)} targets are met"
+            + (f"; missed: {names}." if len(missed) else ".")
+        )
+    return told
+
+
+def _capacity() -> list[str]:
+    answers = json.loads((RESULTS / "capacity" / "answers.json").read_text(encoding="utf-8"))
+    told = []
+    for claim in answers["advantage"]:
+        if claim["times"] is not None:
+            interval = "" if claim["low"] is None else f" [{claim['low']:.2f}, {claim['high']:.2f}]"
+            told.append(
+                f'**"{claim["target"]:g} times the analyses per hour", {claim["profile"]}**, '
+                f"{claim['measure']}: {claim['times']:.2f}{interval} times (n = {claim['n']}), "
+                f"{claim['verdict']}."
+            )
+    for knee in answers["knees"]:
+        if knee["met_per_h"] is not None:
+            told.append(
+                f"**Capacity, {knee['profile']}**, level {knee['level']}: {knee['met_per_h']:,.0f} analyses "
+                f"an hour, or {knee['users']:,.0f} users who think {knee['think_time_s']:g} s between two, keep "
+                "the service level of `experiments/capacity.yaml`."
+            )
+    return told
+
+
 def main() -> None:
-    """Print the block, or write it into the README."""
-    block = results()
+    """Print the blocks, or write them into the README."""
+    blocks = {(BEGIN, END): results(), (BEGIN_SIMULATED, END_SIMULATED): simulated()}
     if "--write" not in sys.argv[1:]:
-        print(block)
+        print("\n".join(blocks.values()))
         return
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    readme.write_text(before + block + after, encoding="utf-8")
+    for (begin, end), block in blocks.items():
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        text = before + block + after
+    readme.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

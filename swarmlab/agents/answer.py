@@ -31,7 +31,13 @@ class Answer:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready form; `answer_from_dict` reads it back."""
-        return asdict(self)
+        return {
+            "facts": [fact.as_dict() for fact in self.facts],
+            "notes": [asdict(note) for note in self.notes],
+            "choices": dict(self.choices),
+            "errors": list(self.errors),
+            "report": self.report,
+        }
 
 
 def answer_from_dict(stored: dict[str, Any]) -> Answer:

@@ -10,6 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from swarmlab.agents.resources import Resources
 from swarmlab.errors import ModelError
+from swarmlab.models import FixedSchema
 from swarmlab.models.counts import TokenCounts, prompt_tokens, token_counts
 from swarmlab.tools.cache import content_key
 from swarmlab.trace.tracer import OpenSpan
@@ -30,7 +31,7 @@ async def ask(
     run: Resources,
     purpose: str,
     prompt: tuple[str, str],
-    schema: dict[str, Any],
+    schema: FixedSchema,
     *,
     links: tuple[str, ...] = (),
     reads: tuple[str, ...] = (),
@@ -60,7 +61,7 @@ async def ask(
     key = content_key(
         {
             "messages": [[m.type, m.content] for m in messages],
-            "schema": schema,
+            "schema": schema.text,
             "model": run.model.id,
             "model_hash": run.model.file_hash,
             "seed": run.seed,
@@ -84,7 +85,7 @@ async def _complete(
     run: Resources,
     chat: BaseChatModel,
     messages: list[BaseMessage],
-    schema: dict[str, Any],
+    schema: FixedSchema,
     span: OpenSpan,
 ) -> dict[str, Any]:
     structured = chat.with_structured_output(schema, include_raw=True)

@@ -1,24 +1,25 @@
 """Every prompt and schema the agents use. Digits are forbidden in prose: numbers come from cited facts."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from swarmlab.agents.brief import Brief
 from swarmlab.agents.resources import Contribution
 from swarmlab.agents.rosters import Agent
-from swarmlab.models import prose_schema
+from swarmlab.models import FixedSchema, prose_schema
 
 
-def object_schema(title: str, **properties: dict[str, Any]) -> dict[str, Any]:
+def object_schema(title: str, **properties: dict[str, Any]) -> FixedSchema:
     """Schema of a closed object in which every property is required."""
-    return {
-        "title": title,
-        "description": title.replace("_", " "),
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
+    return FixedSchema(
+        title=title,
+        description=title.replace("_", " "),
+        type="object",
+        properties=properties,
+        required=list(properties),
+        additionalProperties=False,
+    )
 
 
 SUMMARY_SCHEMA = object_schema("board_summary", summary=prose_schema(8, 25))
@@ -53,7 +54,8 @@ def draft_prompt(brief: Brief, view: str, texts: Sequence[str]) -> str:
     return "\n\n".join(parts)
 
 
-def draft_schema(output: str, citable: Sequence[str]) -> dict[str, Any]:
+@lru_cache(maxsize=1024)
+def draft_schema(output: str, citable: tuple[str, ...]) -> FixedSchema:
     """Schema of a contribution: `prose` allows paragraphs, `structured` bounds it to a line each."""
     most = min(len(citable), 5 if output == "prose" else 2)
     cites = {
@@ -89,7 +91,8 @@ def decide_prompt(question: str, lines: Sequence[str]) -> str:
     return f"Question: {question}\nFacts:\n{facts}\nAnswer:"
 
 
-def decide_schema(options: Sequence[str]) -> dict[str, Any]:
+@lru_cache(maxsize=1024)
+def decide_schema(options: tuple[str, ...]) -> FixedSchema:
     """Schema of a choice among named options."""
     return object_schema("decision", answer={"type": "string", "enum": list(options)})
 
@@ -102,7 +105,7 @@ def choose_tools_prompt(brief: Brief, described: Sequence[str]) -> str:
     )
 
 
-def choose_tools_schema(names: Sequence[str], at_most: int) -> dict[str, Any]:
+def choose_tools_schema(names: Sequence[str], at_most: int) -> FixedSchema:
     """Schema of a bounded list of tool names."""
     tools = {
         "type": "array",

@@ -77,7 +77,7 @@ class ToolAnswers:
         frame = self._frames.setdefault(dataset.fingerprint, SharedFrame(dataset))
         answer = run_tool(name, scope, dataset, "vectorized", frame)
         if self._store is not None:
-            self._store.put("facts", key, [asdict(fact) for fact in answer.facts])
+            self._store.put("facts", key, [fact.as_dict() for fact in answer.facts])
         return answer
 
 

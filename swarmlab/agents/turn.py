@@ -142,7 +142,7 @@ async def _call_tool(
             return ToolAnswer(name, tuple(Fact(**fact) for fact in stored["facts"]), stored["text"])
         answer = await run.tools.answer(name, run.brief.scope, run.level.tool_impl)
         if "tools" in run.cache.layers:
-            facts = [asdict(fact) for fact in answer.facts]
+            facts = [fact.as_dict() for fact in answer.facts]
             run.cache.put("tools", key, {"facts": facts, "text": answer.text})
         return answer
 
@@ -175,7 +175,7 @@ async def _draft(run: Resources, agent: Agent, view: View, used: Used) -> Reply 
         with run.tracer.span("context", f"cut to {most} tokens"):
             view = cut_view(view, lambda seen: prompt_length(run, prompt_of(seen)) <= most)
     prompt = prompt_of(view)
-    schema = draft_schema(run.level.output, citable)
+    schema = draft_schema(run.level.output, tuple(citable))
     reads = (*used.spans.values(), *view.sources)
     return await ask(run, "draft", prompt, schema, links=used.links, reads=reads, writes=True)
 

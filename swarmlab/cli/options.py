@@ -38,6 +38,11 @@ def new_console() -> Console:
     return console if console.is_terminal else Console(markup=False, emoji=False, width=120)
 
 
+def names_in(text: str | None) -> list[str] | None:
+    """The names of a comma-separated list; None for an option that was not given."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
     sys.stdout.write(json.dumps(value, indent=2) + "\n")

@@ -9,7 +9,18 @@ from rich.console import Console
 from rich.table import Table
 
 from swarmlab import lab
-from swarmlab.cli.options import BaseUrl, Cache, Data, Jobs, Model, Out, app, new_console, print_json
+from swarmlab.cli.options import (
+    BaseUrl,
+    Cache,
+    Data,
+    Jobs,
+    Model,
+    Out,
+    app,
+    names_in,
+    new_console,
+    print_json,
+)
 from swarmlab.errors import UserError
 from swarmlab.records.record import Record
 
@@ -36,7 +47,7 @@ def run(
     plan = lab.plan(
         spec or lab.default_spec(),
         out=out,
-        levels=_names(levels),
+        levels=names_in(levels),
         model=model,
         base_url=base_url,
         data=data,
@@ -88,7 +99,7 @@ def ablate(
     if path is not None and path.is_dir():
         result = lab.open_results(path)
     else:
-        ends = {"base": base, "target": target, "factors": _names(factors), "permutations": permutations}
+        ends = {"base": base, "target": target, "factors": names_in(factors), "permutations": permutations}
         plan = lab.plan(
             path or lab.ablation_spec(),
             out=out,
@@ -105,10 +116,6 @@ def ablate(
     else:
         _show(console, result, lab.ledger_tables(result))
     raise typer.Exit(1 if result.failed else 0)
-
-
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _execute(console: Console, plan: "lab.Plan", jobs: int | None) -> "lab.Result":

@@ -144,7 +144,7 @@ def execute(run: NotebookRun, kept: KeptKernel | None = None) -> str | None:
         problem = f"timed out after {run.timeout_s:g} s"
     except DeadKernelError:
         problem = "the kernel died (killed, or out of memory)"
-    except (PapermillException, RuntimeError) as error:
+    except (PapermillException, RuntimeError, OSError) as error:
         problem = f"the notebook could not be run: {error}"
     finally:
         if temporary.exists():

@@ -355,7 +355,7 @@ def _grades(work: Work, answer: Answer) -> dict[str, Any]:
         "decision_accuracy": decision_accuracy(answer.choices, work.exam),
         "keyword_accuracy": decision_accuracy(keyword, work.exam),
         "chance_accuracy": chance_accuracy(work.exam),
-        "facts_hash": content_key({"facts": [asdict(fact) for fact in answer.facts]})[:16],
+        "facts_hash": content_key({"facts": [fact.as_dict() for fact in answer.facts]})[:16],
     }
 
 
@@ -370,7 +370,7 @@ def _answer_json(cell: Cell, work: Work, answer: Answer) -> dict[str, Any]:
             "fingerprint": work.dataset.fingerprint,
             "rows": work.dataset.rows,
         },
-        "facts": [asdict(fact) for fact in answer.facts],
+        "facts": [fact.as_dict() for fact in answer.facts],
         "required_facts": dict(work.required),
         "notes": [asdict(note) for note in answer.notes],
         "decisions": [

@@ -1,6 +1,8 @@
 """Simulated runs in this process, without kernels and files: for hundreds of runs, or many at once."""
 
-from collections.abc import Iterable, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,7 +72,8 @@ class Simulator:
         clock = VirtualClock()
         bench = self.bench(cell, clock)
         used = Cache(None, cell.level.cache) if cache is None else cache
-        measured = clock.run(run_once(cell, bench, clock, used))
+        with lean_memory():
+            measured = clock.run(run_once(cell, bench, clock, used))
         if cache is None:
             used.close()
         return record_of(cell, bench, measured), measured
@@ -95,6 +98,19 @@ class Simulator:
                 self._known[scope] = known_of(cell, self._store)
             self._works[key] = set_work(cell, self._known[scope])
         return self._works[key]
+
+
+@contextmanager
+def lean_memory() -> Iterator[None]:
+    """Have the collector look rarely, and only at what is made meanwhile, or it takes a third of the time."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(100_000, 10, 10)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def simulate(cells: Iterable[Cell]) -> list[Record]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from swarmlab.errors import SpecError
-from swarmlab.models.constraint import prose_schema
+from swarmlab.models.constraint import FixedSchema, prose_schema
 from swarmlab.models.embedded import EmbeddedChat
 from swarmlab.models.engine import Engine
 from swarmlab.models.gguf import check_chat_model
@@ -28,6 +28,7 @@ __all__ = [
     "BACKENDS",
     "EmbeddedChat",
     "Engine",
+    "FixedSchema",
     "LoadedModel",
     "Profile",
     "SimulatedChat",

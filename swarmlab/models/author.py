@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from jsonschema.validators import Draft202012Validator, validator_for
 
 from swarmlab.errors import ModelError
-from swarmlab.models.constraint import json_schema_of
+from swarmlab.models.constraint import FixedSchema, json_schema_of
 from swarmlab.models.draws import digest
 from swarmlab.models.profile import Profile
 from swarmlab.models.text_tokens import TokenCounter
@@ -79,7 +79,7 @@ class Author:
             As `json_schema_of`.
         """
         try:
-            key = (schema if isinstance(schema, type) else _encode(schema), string_limit)
+            key = (_text_of(schema), string_limit)
         except TypeError:
             # A schema that holds what JSON does not know is made ready each time.
             return self._form(json_schema_of(schema, string_limit))
@@ -156,6 +156,12 @@ class Author:
             else:
                 high = middle - 1
         return text[:low]
+
+
+def _text_of(schema: Mapping[str, Any] | type) -> str | type:
+    if isinstance(schema, type):
+        return schema
+    return schema.text if isinstance(schema, FixedSchema) else _encode(schema)
 
 
 def _asked(turns: Sequence[tuple[str, str]]) -> str:

@@ -7,6 +7,7 @@ before decoding against what works (llguidance's share of JSON schema), and ever
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import jsonschema
@@ -44,6 +45,15 @@ _SMALL = "a-zß-öø-ÿ"
 _LETTER = f"A-ZÀ-ÖØ-Þ{_SMALL}"
 _REST = f"[{_SMALL}]{{0,19}}"
 _PROSE = f"^[A-Z]{_REST}(,? [{_LETTER}]{_REST})"
+
+
+class FixedSchema(dict[str, Any]):
+    """A JSON schema that nobody changes once it is made, so that its text is made once."""
+
+    @cached_property
+    def text(self) -> str:
+        """The schema as compact JSON."""
+        return json.dumps(self, ensure_ascii=False, separators=(",", ":"))
 
 
 def json_schema_of(

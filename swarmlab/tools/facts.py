@@ -61,6 +61,10 @@ class Fact:
             return self.value
         return _TEXT.get(self.unit, _plain)(self.value)
 
+    def as_dict(self) -> dict[str, float | int | str]:
+        """The fields by name, ready for JSON; a run has hundreds of facts, and `asdict` is far slower."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
 
 class FactSheet:
     """The facts of one tool call, in the order they were added; a repeated id is an error."""

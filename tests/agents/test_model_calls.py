@@ -14,7 +14,7 @@ from swarmlab.errors import ModelError
 from swarmlab.trace.attribution import attribute
 from swarmlab.trace.check import check_spans
 
-SCHEMA = decide_schema(["North", "South"])
+SCHEMA = decide_schema(("North", "South"))
 
 
 def _run(sales: Sales, **settings: Any) -> Resources:
@@ -154,9 +154,9 @@ async def test_calls_say_what_they_read(sales: Sales) -> None:
 def test_schemas_bound_what_is_written() -> None:
     """Structured output cites fewer facts and writes less than prose; neither can hold a digit."""
     ids = [f"kpis.m{i}" for i in range(9)]
-    prose, short = (draft_schema(kind, ids)["properties"] for kind in ("prose", "structured"))
+    prose, short = (draft_schema(kind, tuple(ids))["properties"] for kind in ("prose", "structured"))
     assert (prose["cites"]["maxItems"], short["cites"]["maxItems"]) == (5, 2)
-    assert draft_schema("prose", ids[:1])["properties"]["cites"]["maxItems"] == 1
+    assert draft_schema("prose", tuple(ids[:1]))["properties"]["cites"]["maxItems"] == 1
     for schema in (prose["finding"], short["finding"], SUMMARY_SCHEMA["properties"]["summary"]):
         assert schema["pattern"].endswith(r"\.$")
         assert "0-9" not in schema["pattern"].replace("{0,19}", "")

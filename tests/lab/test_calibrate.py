@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from swarmlab.agents.levels import LEVELS
 from swarmlab.errors import SpecError, StoreError
 from swarmlab.lab.api import plan
-from swarmlab.lab.calibrate import Calibration, calibrate
-from swarmlab.lab.calibrate_profile import fit_profile, write_profile
-from swarmlab.lab.calibrate_prompts import prompts_of
-from swarmlab.lab.calibrate_rates import errors_frame, fit_jitter, fit_rates, unbiased_fit, with_fitted
-from swarmlab.lab.calibrate_runs import Measurements, read_measurements
-from swarmlab.lab.calibrate_spec import Known, Work, calibration_spec, load_calibration_spec
-from swarmlab.lab.calibrate_text import FEATURES, SETTINGS, count_texts, counted, fit_text, text_errors
-from swarmlab.lab.calibrate_tools import READ, TOGETHER, fit_tools, time_tools, tool_errors
+from swarmlab.lab.calibration.calibrate import Calibration, calibrate
+from swarmlab.lab.calibration.fitted import fit_profile, write_profile
+from swarmlab.lab.calibration.prompts import prompts_of
+from swarmlab.lab.calibration.rates import errors_frame, fit_jitter, fit_rates, unbiased_fit, with_fitted
+from swarmlab.lab.calibration.runs import Measurements, read_measurements
+from swarmlab.lab.calibration.spec import Known, Work, calibration_spec, load_calibration_spec
+from swarmlab.lab.calibration.text import FEATURES, SETTINGS, count_texts, counted, fit_text, text_errors
+from swarmlab.lab.calibration.tools import READ, TOGETHER, fit_tools, time_tools, tool_errors
 from swarmlab.lab.experiment import Cell
 from swarmlab.lab.simulate import Simulator
 from swarmlab.models import load_model
@@ -403,7 +403,7 @@ def stages(
     frame = texts[0][texts[0]["setting"] != "measured"]
     monkeypatch.setattr(module, "_texts", lambda *_: frame)
     monkeypatch.setattr(module, "_times", lambda *_: _times())
-    held_out = sys.modules["swarmlab.lab.calibrate_held_out"]
+    held_out = sys.modules["swarmlab.lab.calibration.held_out"]
 
     def run_cell(cell: Cell) -> Record:
         record, run = Simulator().run(cell)

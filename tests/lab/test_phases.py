@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from swarmlab.cli import app
 from swarmlab.errors import SpecError
-from swarmlab.lab.phases import Mix, is_phases_spec, load_phases_spec, run_phases, sequence
+from swarmlab.lab.study.phases import Mix, is_phases_spec, load_phases_spec, run_phases, sequence
 from swarmlab.records.phases import PhaseTables
 
 ROOT = Path(__file__).parents[2]

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from swarmlab.lab.source_study import Replication, replicate
+from swarmlab.lab.study.replication import Replication, replicate
 from swarmlab.records.published import load_study
 from swarmlab.records.replication import BARS
 

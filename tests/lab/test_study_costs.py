@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from swarmlab.agents.levels import LEVELS, make_level
 from swarmlab.agents.rosters import ROSTERS
 from swarmlab.errors import SpecError
-from swarmlab.lab.source_study import CHANGED, expected
-from swarmlab.lab.study_bounds import Scenario, needed, reproduced, scenarios, tool_bounds
-from swarmlab.lab.study_costs import (
+from swarmlab.lab.study.bounds import Scenario, needed, reproduced, scenarios, tool_bounds
+from swarmlab.lab.study.costs import (
     Costs,
     alternatives,
     assumptions,
@@ -22,6 +21,7 @@ from swarmlab.lab.study_costs import (
     solve_costs,
     tokens,
 )
+from swarmlab.lab.study.replication import CHANGED, expected
 from swarmlab.models.profile import load_profile
 from swarmlab.records.published import load_study
 

@@ -1,0 +1,180 @@
+"""How fast simulations are: runs a second, a thousand users at once, and the virtual loop against asyncio's.
+
+Writes `results/reference/simulation_benchmark.csv` and `.md`. CPU seconds of this process on one core; the
+ratio of the loops is measured side by side, in turn. `--users N` also simulates N users at once (10,000 take
+minutes) and reports the peak of memory, in a process of its own.
+"""
+
+import argparse
+import asyncio
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from swarmlab.lab import Cell, Simulator, make_cell
+from swarmlab.lab.measure import run_once
+from swarmlab.lab.simulate import lean_memory
+from swarmlab.records.atomic import write_text
+from swarmlab.records.interval import ratio_interval, t_interval
+from swarmlab.records.manifest import environment
+from swarmlab.tools.cache import Cache
+from swarmlab.trace.clock import VirtualClock
+
+OUT = Path(__file__).resolve().parent.parent / "results" / "reference"
+DATA = "beverage:20000"
+REPEATS, RUNS, STEPS = 5, 200, 20_000
+
+
+def cpu_s(work: Callable[[], object]) -> float:
+    """CPU seconds that something takes."""
+    before = time.process_time()
+    work()
+    return time.process_time() - before
+
+
+def one_after_another(level: str) -> list[float]:
+    """Runs a second of CPU time, one run after another, by repeat."""
+    simulator = Simulator()
+    cell = cell_of(level)
+    simulator.run(cell)
+
+    def runs() -> None:
+        for _ in range(RUNS):
+            simulator.run(cell)
+
+    return [RUNS / cpu_s(runs) for _ in range(REPEATS)]
+
+
+def at_once(level: str, n_users: int, distinct: bool) -> float:
+    """CPU seconds of users who all start at once on one simulated provider, each with an exam of its own."""
+    simulator, clock = Simulator(), VirtualClock()
+    cells = [cell_of(level, repeat=n, seed=n if distinct else 0) for n in range(n_users)]
+    bench = simulator.bench(cells[0], clock)
+    simulator.run(cells[0])
+
+    async def all_users() -> None:
+        cache = Cache(None, ())
+        made = await asyncio.gather(
+            *(run_once(cell, simulator.at(bench, cell), clock, cache) for cell in cells)
+        )
+        assert all(one.error is None for one in made)
+
+    def simulate() -> None:
+        with lean_memory():
+            clock.run(all_users())
+
+    return cpu_s(simulate)
+
+
+def cell_of(level: str, **fields: Any) -> Cell:
+    """A simulated cell on a small dataset."""
+    return make_cell({"level": level, "data": DATA, "model": "simulated", **fields})
+
+
+def loop_ratio() -> list[tuple[float, float]]:
+    """CPU seconds of the same waits on asyncio's own loop and on the virtual one, in turn."""
+
+    async def waits(sleep: Callable[[float], Any]) -> None:
+        for _ in range(STEPS):
+            await sleep(0)
+
+    pairs = []
+    for _ in range(REPEATS):
+        real = cpu_s(lambda: asyncio.run(waits(asyncio.sleep)))
+        clock = VirtualClock()
+        virtual = cpu_s(lambda clock=clock: clock.run(waits(clock.sleep)))
+        pairs.append((real, virtual))
+    return pairs
+
+
+def row(what: str, unit: str, values: list[float]) -> dict[str, Any]:
+    """A mean with its t interval over repeats."""
+    mean, margin = t_interval(np.asarray(values))
+    return {
+        "what": what,
+        "unit": unit,
+        "value": float(mean),
+        "low": float(mean - margin),
+        "high": float(mean + margin),
+        "n": len(values),
+    }
+
+
+def measure_all(n_many: int | None) -> pd.DataFrame:
+    """Every row of the table."""
+    rows = [
+        row(f"simulated runs of `{level}`, one after another", "runs a CPU s", one_after_another(level))
+        for level in ("blackboard", "none", "partial", "full")
+    ]
+    for level in ("full", "blackboard"):
+        for distinct, what in ((False, "equal analyses"), (True, "each an exam of its own")):
+            seconds = [at_once(level, 1000, distinct) for _ in range(2 if level == "full" else 1)]
+            rows.append(row(f"1,000 users of `{level}` at once, {what}", "CPU s", seconds))
+    pairs = loop_ratio()
+    found = ratio_interval([real for real, _ in pairs], [virtual for _, virtual in pairs])
+    rows.append(
+        {
+            "what": f"asyncio's loop over the virtual one, {STEPS:,} turns",
+            "unit": "ratio",
+            "value": found.ratio,
+            "low": found.low,
+            "high": found.high,
+            "n": found.n,
+        }
+    )
+    if n_many is not None:
+        rows += many_users(n_many)
+    return pd.DataFrame(rows)
+
+
+def many_users(n_users: int) -> list[dict[str, Any]]:
+    """CPU and greatest memory of so many users at once, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--only", str(n_users)], capture_output=True, text=True, check=True
+    )
+    seconds, gibibytes = map(float, done.stdout.split())
+    what = f"{n_users:,} users of `full` at once, each an exam of its own"
+    return [row(what, "CPU s", [seconds]), row(f"{what}: peak memory", "GiB", [gibibytes])]
+
+
+def main() -> None:
+    """Measure and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--users", type=int, help="also simulate so many users at once")
+    parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.only is not None:
+        seconds = at_once("full", options.only, distinct=True)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        print(seconds, peak)
+        return
+    table = measure_all(options.users)
+    write_text(OUT / "simulation_benchmark.csv", table.to_csv(index=False, lineterminator="\n"))
+    machine = environment(["swarmlab"])
+    lines = [
+        "# How fast simulations are",
+        "",
+        "| what | mean | 95 % interval | n |",
+        "| --- | --- | --- | --- |",
+    ]
+    for one in table.itertuples():
+        interval = "" if np.isnan(one.low) else f"{one.low:.4g} to {one.high:.4g}"
+        lines.append(f"| {one.what} | {one.value:.4g} {one.unit} | {interval} | {one.n} |")
+    lines += [
+        "",
+        f"Simulated on {DATA} with the default profile; {machine['cpu_model']}, {machine['cores_usable']} cores, "
+        f"load {machine['load_average']}, {machine['python']}.",
+    ]
+    write_text(OUT / "simulation_benchmark.md", "\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

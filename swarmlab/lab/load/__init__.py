@@ -1,0 +1,1 @@
+"""Puts a load on simulated machines, and says how much they bear."""

@@ -1,0 +1,1 @@
+"""The source study in simulation: what reproduces its figures, and its phases at equal work."""
