@@ -210,8 +210,8 @@ def _capacity() -> list[str]:
         if knee["met_per_h"] is not None:
             told.append(
                 f"**Capacity, {knee['profile']}**, level {knee['level']}: {knee['met_per_h']:,.0f} analyses "
-                f"an hour, or {knee['users']:,.0f} users who think {knee['think_time_s']:g} s between two, keep "
-                "the service level of `experiments/capacity.yaml`."
+                f"an hour, or {knee['users']:,.0f} users who think {knee['think_time_s']:g} s between two, "
+                "keep the service level of `experiments/capacity.yaml`."
             )
     return told
 

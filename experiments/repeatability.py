@@ -1,8 +1,8 @@
 """Are simulated results the same, byte for byte, however they are made?
 
 Runs the four levels with the simulated model twenty times and more: from the command line with two hash seeds
-and one and two processes, from a script, in a kernel and in pytest. Writes
-`results/reference/repeatability.csv` and `.md`: the digests of `runs.csv`, of what is in `spans.parquet`, and of the outputs of all run notebooks.
+and one and two processes, from a script, in a kernel and in pytest. Writes the digests of `runs.csv`, of what
+is in `spans.parquet` and of all notebooks' outputs to `results/reference/repeatability.csv` and `.md`.
 """
 
 import hashlib

@@ -169,8 +169,8 @@ def main() -> None:
         lines.append(f"| {one.what} | {one.value:.4g} {one.unit} | {interval} | {one.n} |")
     lines += [
         "",
-        f"Simulated on {DATA} with the default profile; {machine['cpu_model']}, {machine['cores_usable']} cores, "
-        f"load {machine['load_average']}, {machine['python']}.",
+        f"Simulated on {DATA} with the default profile; {machine['cpu_model']}, "
+        f"{machine['cores_usable']} cores, load {machine['load_average']}, {machine['python']}.",
     ]
     write_text(OUT / "simulation_benchmark.md", "\n".join(lines) + "\n")
     print("\n".join(lines))

@@ -7,7 +7,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_the_table_of_results_is_the_reference_s() -> None:
-    """The README's blocks of results, measured and simulated, are what its script makes from the reference."""
+    """The README's two blocks of results are what its script makes from results/reference."""
     script = runpy.run_path(str(ROOT / "experiments" / "readme_results.py"))
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert script["results"]() in readme

@@ -6,13 +6,14 @@ place whole, so a kill cannot damage an earlier result.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import joblib
 
 import swarmlab
-from swarmlab.errors import SpecError, StoreError, SwarmlabError, TraceError
+from swarmlab.agents.tool_runs import ToolAnswers
+from swarmlab.errors import SpecError, StoreError, SwarmlabError, ToolError, TraceError
 from swarmlab.lab.experiment import Cell
 from swarmlab.lab.identity import identity
 from swarmlab.lab.kernels import NotebookRun, execute, execute_chains
@@ -143,10 +144,15 @@ def _prepared(cells: Iterable[Cell]) -> Iterator[NotebookRun]:
 
 
 def _store_facts(cell: Cell) -> None:
-    """Find out what is true of the data, and leave it where every simulated run looks for it first."""
+    """Find out what is true of the data and what tools find, and leave it where simulated runs look first."""
     store = fact_store(Path(cell.out))
     try:
-        known_of(cell, store)
+        dataset = known_of(cell, store).dataset
+        answers = ToolAnswers(store, cell.code_version)
+        for tool in cell.brief.plan:
+            # A tool that cannot answer says so in the run, to whom it concerns.
+            with suppress(ToolError):
+                answers.get(dataset, tool, cell.brief.scope, "vectorized")
     finally:
         store.close()
 

@@ -122,6 +122,18 @@ class Lengths(_Frozen):
     items: Share = 0.5
     """Items of a list."""
     items_spread: Share = 0.0
+    sentence_words: Annotated[float, Field(gt=0)] | None = None
+    """Words of a sentence left to itself, which a schema's bounds cut; None: sentences follow `words`."""
+    sentence_words_listed: Annotated[float, Field(gt=0)] | None = None
+    """The same where lines of the prompt are list items ("- "); None: no other than elsewhere."""
+    sentence_spread: Annotated[float, Field(ge=0)] = 0.0
+    """Half-width, in words, of the uniform draw around either."""
+
+    @model_validator(mode="after")
+    def _listed_changes_something(self) -> Self:
+        if self.sentence_words is None and (self.sentence_words_listed is not None or self.sentence_spread):
+            raise ValueError("sentence_words_listed and sentence_spread need sentence_words")
+        return self
 
 
 class Text(_Frozen):

@@ -26,6 +26,7 @@ SENTENCE_WORDS = (6, 18)
 """Bounds of a sentence that no schema bounds."""
 PHRASE_WORDS = (1, 6)
 """Bounds of a string that is no sentence."""
+_LIST_ITEM = re.compile(r"^\s*- ", re.MULTILINE)
 _FRUGAL_DEPTH = 5
 _DEEPEST = 24
 _FORMATS = {
@@ -65,11 +66,17 @@ def write_text(prompt: str, lengths: Lengths, digest: bytes) -> str:
     return " ".join(writer.sentence(*SENTENCE_WORDS) for _ in range(writer.n_items(1, OPEN_LIST_ITEMS)))
 
 
+def is_listed(prompt: str) -> bool:
+    """Whether lines of a prompt are list items."""
+    return _LIST_ITEM.search(prompt) is not None
+
+
 class _Writer:
     """One answer in the making."""
 
     def __init__(self, root: Mapping[str, Any], prompt: str, lengths: Lengths, digest: bytes) -> None:
         self._root = root
+        self._prompt = prompt
         self._ground = Ground(prompt)
         self._lengths = lengths
         self._stream = Stream(digest)
@@ -100,7 +107,7 @@ class _Writer:
 
     def sentence(self, least: int, most: int) -> str:
         """Words of the facts, a capital first and a full stop at the end; never a digit."""
-        words = self._words(self._n_words(least, most))
+        words = self._words(self._n_sentence_words(least, most))
         return f"{' '.join(words).capitalize()}."
 
     def n_items(self, least: int, most: int) -> int:
@@ -110,9 +117,23 @@ class _Writer:
     def _n_words(self, least: int, most: int) -> int:
         return self._between(least, most, self._lengths.words, self._lengths.words_spread)
 
+    def _n_sentence_words(self, least: int, most: int) -> int:
+        words = self._lengths.sentence_words
+        if words is None:
+            return self._n_words(least, most)
+        listed = self._lengths.sentence_words_listed
+        if listed is not None and is_listed(self._prompt):
+            words = listed
+        drawn = words + self._lengths.sentence_spread * (2 * self._stream.uniform() - 1)
+        return min(max(self._whole(drawn), least), most)
+
     def _between(self, least: int, most: int, share: float, spread: float) -> int:
         drawn = share + spread * (2 * self._stream.uniform() - 1)
-        return least + round((most - least) * min(max(drawn, 0.0), 1.0))
+        return least + self._whole((most - least) * min(max(drawn, 0.0), 1.0))
+
+    def _whole(self, number: float) -> int:
+        """One of the two whole numbers around `number`, which stays the mean: 0.2 is a 1 once in five."""
+        return math.floor(number + self._stream.uniform())
 
     def _words(self, n: int) -> list[str]:
         words = self._ground.words(self._stream.below(self._ground.n_lines))

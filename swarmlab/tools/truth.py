@@ -7,6 +7,7 @@ Only the rules of scope and rounding are shared with the tools. `truth_facts` ho
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import duckdb
 
@@ -96,6 +97,12 @@ def entities(dataset: Dataset, scope: Scope) -> dict[str, list[str]]:
     Regions are those of `region_dimension`: countries or stores where there is no region, and none where
     there is neither.
     """
+    return {kind: list(names) for kind, names in _entities(dataset, scope).items()}
+
+
+@lru_cache(maxsize=64)
+def _entities(dataset: Dataset, scope: Scope) -> dict[str, list[str]]:
+    """Asked several times while a run is planned and set up; a dataset is told by its fingerprint."""
     names = {"brands": "brand", "categories": "category", "regions": "place"}
     with duckdb.connect() as connection:
         _lay_tables(connection, dataset, scope)

@@ -18,11 +18,28 @@ from swarmlab.errors import SpecError, StoreError
 from swarmlab.lab.api import plan
 from swarmlab.lab.calibration.calibrate import Calibration, calibrate
 from swarmlab.lab.calibration.fitted import fit_profile, write_profile
+from swarmlab.lab.calibration.lengths import (
+    ITEMS,
+    LEAST,
+    SETTINGS,
+    WORDS,
+    fit_lengths,
+    mean_tokens,
+    simulated_tokens,
+)
 from swarmlab.lab.calibration.prompts import prompts_of
 from swarmlab.lab.calibration.rates import errors_frame, fit_jitter, fit_rates, unbiased_fit, with_fitted
 from swarmlab.lab.calibration.runs import Measurements, read_measurements
 from swarmlab.lab.calibration.spec import Known, Work, calibration_spec, load_calibration_spec
-from swarmlab.lab.calibration.text import FEATURES, SETTINGS, count_texts, counted, fit_text, text_errors
+from swarmlab.lab.calibration.text import (
+    FEATURES,
+    count_texts,
+    counted,
+    fit_text,
+    length_errors,
+    text_errors,
+    text_rows,
+)
 from swarmlab.lab.calibration.tools import READ, TOGETHER, fit_tools, time_tools, tool_errors
 from swarmlab.lab.experiment import Cell
 from swarmlab.lab.simulate import Simulator
@@ -38,6 +55,7 @@ DATA = "beverage:2000"
 KNOWN = Known(
     name="fitted", about="A test.", concurrency=1, prefix_cache={"kind": "slot"}, context_tokens=8192
 )
+TRUE_LENGTHS = Lengths(items=0.5, sentence_words=9, sentence_words_listed=15)
 STEADY = {"jitter": {"kind": "none"}}
 
 
@@ -184,12 +202,9 @@ def _texts(answers_at: Lengths) -> tuple[pd.DataFrame, TokenCount]:
     works = [Work(data=DATA)]
     rows = []
     for _, asked in prompts_of(works, [LEVELS["full"], LEVELS["none"]]):
-        told = {"work": "w", "level": asked.level, "title": asked.title}
-        both = zip(text_features(asked.system), text_features(asked.user), strict=True)
-        rows.append({**told, "setting": "prompt", **dict(zip(FEATURES, map(sum, both), strict=True))})
-        for setting, lengths in {**SETTINGS, "measured": answers_at}.items():
-            holds = dict(zip(FEATURES, text_features(asked.answer(lengths)), strict=True))
-            rows.append({**told, "setting": setting, **holds})
+        rows += [{"work": "w", **row} for row in text_rows(asked)]
+        holds = dict(zip(FEATURES, text_features(asked.answer(answers_at)), strict=True))
+        rows.append({**rows[-1], "setting": "measured", **holds})
     texts = counted(pd.DataFrame(rows), weights)
     return texts.assign(tokens=texts.pop("counted")), weights
 
@@ -197,7 +212,7 @@ def _texts(answers_at: Lengths) -> tuple[pd.DataFrame, TokenCount]:
 @pytest.fixture(scope="module")
 def texts() -> tuple[pd.DataFrame, TokenCount]:
     """Texts of two levels, and answers to them that pass for measured ones."""
-    return _texts(Lengths(words=0.6, items=0.25))
+    return _texts(TRUE_LENGTHS)
 
 
 def test_token_weights_and_lengths_are_recovered(
@@ -212,6 +227,7 @@ def test_token_weights_and_lengths_are_recovered(
             "level": written["level"],
             "agent": "data",
             "purpose": written["title"].map(names),
+            "prefill_tokens": range(len(written)),
             "decode_tokens": written["decode_tokens"],
         }
     )
@@ -221,10 +237,37 @@ def test_token_weights_and_lengths_are_recovered(
     error = counted(prompts, text.tokens)["counted"] / prompts["tokens"] - 1
     assert error.abs().max() < 0.002
     assert text.tokens.per_digit == pytest.approx(weights.per_digit, rel=0.1)
-    lengths = text.lengths["contribution"]
-    assert 0 <= lengths.words - lengths.words_spread <= lengths.words + lengths.words_spread <= 1
-    assert text.lengths["default"] == lengths
+    assert text.lengths["default"] == text.lengths["contribution"]
+    lengths = length_errors(rest, calls, text)
+    # The kept answers are another profile's: items are theirs, and words make up for it within bounds.
+    assert lengths.loc[lengths["title"] == "contribution", "bias"].abs().max() < 0.1
     assert set(text_errors(rest, measured.answers, text)["of"]) == {"prompts", "answers"}
+
+
+@given(st.floats(6, 18), st.floats(6, 18), st.floats(0, 8), st.integers(1, 5))
+@settings(max_examples=25, deadline=None)
+def test_answers_come_out_as_long_as_those_measured(
+    free: float, listed: float, spread: float, n_cites: int
+) -> None:
+    """Items are the kept answers', and words make up the rest, at wide and narrow bounds, listed or not."""
+    rows, written, kept = [], [], []
+    for level, least, most, is_list in (("a", 8, 25, 0), ("b", 4, 12, 0), ("c", 8, 25, 1), ("d", 4, 12, 1)):
+        cut = {f"{n} words": 20 + 2 * min(max(n, least), most) for n in WORDS}
+        told = {"level": level, "listed": bool(is_list), "n_items": 1}
+        rows += [{**told, "setting": name, "counted": n} for name, n in cut.items()]
+        rows.append({**told, "setting": ITEMS, "counted": cut[LEAST] + 40, "n_items": 5})
+        drawn = (listed if is_list else free) + spread * np.linspace(-1, 1, 41)
+        tokens = 20 + 2 * np.clip(drawn, least, most) + 10 * (n_cites - 1)
+        written += [
+            {"level": level, "agent": "x", "prefill_tokens": place, "decode_tokens": n}
+            for place, n in enumerate(tokens)
+        ]
+        kept.append({"level": level, "text": json.dumps({"cites": ["id"] * n_cites, "finding": "So."})})
+    answers, measured = pd.DataFrame(rows), pd.DataFrame(written)
+    fitted = fit_lengths(answers, measured, pd.DataFrame(kept))
+    assert fitted.items == pytest.approx((n_cites - 1) / 4)
+    means = measured.groupby("level")["decode_tokens"].mean()
+    assert (simulated_tokens(mean_tokens(answers), fitted) / means - 1).abs().max() < 0.03
 
 
 def test_texts_of_other_levels_say_nothing_about_lengths(
@@ -247,7 +290,7 @@ def test_prompts_are_those_of_the_agents_own_code() -> None:
     again = [call for _, call in prompts_of([Work(data=DATA)], [LEVELS["full"]])]
     assert again == [call for call in asked if call.level == "full"]
     draft = next(call for call in asked if call.title == "contribution")
-    assert len(draft.answer(SETTINGS["words"])) > len(draft.answer(SETTINGS["least"]))
+    assert len(draft.answer(SETTINGS["25 words"])) > len(draft.answer(SETTINGS[LEAST]))
 
 
 def test_only_an_embedded_model_tells_its_tokens() -> None:

@@ -58,6 +58,10 @@ def without(section: str, field: str) -> dict[str, Any]:
             r"field 'text': lengths needs an entry 'default'",
         ),
         (
+            {**PLAIN, "text": {**PLAIN["text"], "lengths": {"default": {"sentence_spread": 2}}}},
+            r"field 'text.lengths.default': sentence_words_listed and sentence_spread need sentence_words",
+        ),
+        (
             {**PLAIN, "tools": {"baseline": PLAIN["tools"]["baseline"]}},
             r"tools needs the costs of 'vectorized'",
         ),

@@ -108,7 +108,7 @@ def _fit(spec: CalibrationSpec, folder: Path, fitted: Path, say: Say) -> dict[st
 def _texts(spec: CalibrationSpec, folder: Path, say: Say) -> pd.DataFrame:
     """Counted texts, made anew when the works or the code have changed."""
     asked = {
-        **spec.model_dump(mode="json", include={"texts", "levels", "model"}),
+        **spec.model_dump(mode="json", include={"texts", "levels", "text_levels", "model"}),
         "code": code_version().sources,
     }
     path = folder / f"texts-{content_key(asked)[:8]}.csv"
@@ -117,7 +117,7 @@ def _texts(spec: CalibrationSpec, folder: Path, say: Say) -> pd.DataFrame:
     say(f"counting the tokens of {len(spec.texts)} works' prompts")
     model = load_model(spec.model, clock=WallClock())
     try:
-        texts = count_texts(prompts_of(spec.texts, spec.levels), model)
+        texts = count_texts(prompts_of(spec.texts, [*spec.levels, *spec.text_levels]), model)
     finally:
         model.close()
     for earlier in folder.glob("texts-*.csv"):

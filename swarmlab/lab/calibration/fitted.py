@@ -59,7 +59,7 @@ def fit_profile(
         **known.model_dump(include={"batching", "prefix_cache"}, exclude_defaults=True),
         "jitter": fit_jitter(calls).model_dump(),
         "context_tokens": known.context_tokens,
-        "text": text.model_dump(),
+        "text": text.model_dump(exclude_none=True),
         "overhead": fit_overhead(measured.own).model_dump(),
         "tools": {impl: costs.model_dump() for impl, costs in tools.items()},
         "calibration": _account(measured, tables),

@@ -30,7 +30,7 @@ class Measurements:
     purpose (the name's first word), prefill_tokens (those computed), cached_tokens (estimated),
     decode_tokens, prefill_s, decode_s."""
     answers: pd.DataFrame
-    """One row an answer that was kept: title of its schema, its JSON as `text`, and the `tokens` written."""
+    """One row an answer that was kept: level, title of its schema, its JSON as `text`, and its `tokens`."""
     own: pd.DataFrame
     """One row a span with time of the framework's own: run_id, level, what (`call`, `turn`, `view`, `result`,
     `run`), seconds."""
@@ -137,7 +137,8 @@ def _answers_of(run: StoredRun, calls: Sequence[dict[str, Any]]) -> Iterator[dic
         if value is not None:
             text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
             title = "contribution" if is_draft else "decision"
-            yield {"title": title, "text": text, "tokens": call["decode_tokens"]}
+            told = {"level": run.record.level, "title": title}
+            yield {**told, "text": text, "tokens": call["decode_tokens"]}
 
 
 def _own_of(run: StoredRun, tree: SpanTree) -> Iterator[dict[str, Any]]:

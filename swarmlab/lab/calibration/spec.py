@@ -81,6 +81,8 @@ class CalibrationSpec(_Frozen):
     levels: Levels = tuple(LEVELS.values())
     texts: Works
     """Works whose prompts are counted."""
+    text_levels: tuple[Annotated[Level, BeforeValidator(make_level)], ...] = ()
+    """More levels whose prompts are counted and to whose runs lengths are fitted; not to be held out."""
     tools: ToolTimes
     held_out: HeldOut | None = None
 

@@ -6,16 +6,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from langchain_core.messages import HumanMessage, SystemMessage
-from scipy.optimize import lsq_linear
 
 from swarmlab.errors import SpecError
+from swarmlab.lab.calibration.lengths import SETTINGS, fit_lengths, mean_tokens, n_items, simulated_tokens
 from swarmlab.lab.calibration.prompts import Asked
 from swarmlab.lab.calibration.rates import unbiased_fit
 from swarmlab.lab.calibration.runs import Measurements
 from swarmlab.lab.calibration.spec import Work
 from swarmlab.models import EmbeddedChat, LoadedModel
-from swarmlab.models.profile import Lengths, Text, TokenCount
+from swarmlab.models.profile import Text, TokenCount
 from swarmlab.models.text_tokens import Features, text_features
+from swarmlab.models.writing import is_listed
 
 PURPOSES: Mapping[str, str] = {
     "decide": "decision",
@@ -25,12 +26,6 @@ PURPOSES: Mapping[str, str] = {
 }
 """Title of the schema that calls of a purpose answer."""
 PROMPT = "prompt"
-SETTINGS: Mapping[str, Lengths] = {
-    "least": Lengths(words=0, items=0),
-    "words": Lengths(words=1, items=0),
-    "items": Lengths(words=0, items=1),
-}
-"""Lengths at which each answer is written: between them its tokens are taken to grow in proportion."""
 FEATURES = list(Features._fields)
 
 
@@ -47,7 +42,8 @@ def count_texts(asked: Iterable[tuple[Work, Asked]], model: LoadedModel) -> pd.D
     Returns
     -------
     DataFrame
-        One row a text: work, level, title, setting (`prompt`, or one of `SETTINGS`), what it holds
+        One row a text: work, level, title, whether the prompt is `listed` (holds list items), setting
+        (`prompt`, or one of `SETTINGS`), n_items of an answer's lists, what the text holds
         (`swarmlab.models.text_tokens.Features`), and a prompt's exact tokens (0 for an answer).
 
     Raises
@@ -62,14 +58,23 @@ def count_texts(asked: Iterable[tuple[Work, Asked]], model: LoadedModel) -> pd.D
         )
     rows: list[dict[str, Any]] = []
     for work, call in asked:
-        told = {"work": work.name, "level": call.level, "title": call.title}
         exact = chat.get_num_tokens_from_messages([SystemMessage(call.system), HumanMessage(call.user)])
-        both = zip(FEATURES, text_features(call.system), text_features(call.user), strict=True)
-        rows.append({**told, "setting": PROMPT, **{name: a + b for name, a, b in both}, "tokens": exact})
-        for setting, lengths in SETTINGS.items():
-            holds = zip(FEATURES, text_features(call.answer(lengths)), strict=True)
-            rows.append({**told, "setting": setting, **dict(holds), "tokens": 0})
+        rows += [{"work": work.name, **row, "tokens": 0} for row in text_rows(call)]
+        rows[-1]["tokens"] = exact
     return pd.DataFrame(rows)
+
+
+def text_rows(call: Asked) -> list[dict[str, Any]]:
+    """Rows of `count_texts`, but for work and tokens: the answers at all settings, and the prompt last."""
+    told = {"level": call.level, "title": call.title, "listed": is_listed(call.user)}
+    rows: list[dict[str, Any]] = []
+    for setting, lengths in SETTINGS.items():
+        text = call.answer(lengths)
+        holds = zip(FEATURES, text_features(text), strict=True)
+        rows.append({**told, "setting": setting, "n_items": n_items(text), **dict(holds)})
+    both = zip(FEATURES, text_features(call.system), text_features(call.user), strict=True)
+    rows.append({**told, "setting": PROMPT, "n_items": 0, **{name: a + b for name, a, b in both}})
+    return rows
 
 
 def fit_text(texts: pd.DataFrame, measured: Measurements) -> Text:
@@ -83,11 +88,12 @@ def fit_text(texts: pd.DataFrame, measured: Measurements) -> Text:
     prompts, answers = texts[texts["setting"] == PROMPT], texts[texts["setting"] != PROMPT]
     of_answers = _weights(with_features(measured.answers), is_prompt=False)
     calls = measured.calls[measured.calls["level"].isin(answers["level"])]
-    lengths = {
-        title: _lengths(counted(answers[answers["title"] == title], of_answers), written)
-        for title in dict.fromkeys(PURPOSES.values())
-        if len(written := _written(calls, title)) and (answers["title"] == title).any()
-    }
+    lengths = {}
+    for title in dict.fromkeys(PURPOSES.values()):
+        told, written = answers[answers["title"] == title], _written(calls, title)
+        if len(told) and len(written):
+            kept = measured.answers[measured.answers["title"] == title]
+            lengths[title] = fit_lengths(counted(told, of_answers), written, kept)
     if not lengths:
         raise SpecError("the texts of a calibration and its runs have no level and kind of answer in common")
     default = lengths.get("contribution", next(iter(lengths.values())))
@@ -137,33 +143,6 @@ def counted(texts: pd.DataFrame, weights: TokenCount) -> pd.DataFrame:
     return texts.assign(counted=texts[FEATURES].to_numpy(float) @ np.array(factors) + rest)
 
 
-def _lengths(answers: pd.DataFrame, written: pd.DataFrame) -> Lengths:
-    """Words and items at which answers are as long as the measured ones, at each level alike.
-
-    The relative error of the mean tokens of a level's answers is least in squares over the levels.
-    """
-    means = answers.pivot_table(index="level", columns="setting", values="counted", aggfunc="mean")
-    measured = written.groupby("level")["decode_tokens"].mean()
-    both = means.index.intersection(measured.index)
-    means, measured = means.loc[both], measured.loc[both]
-    words, items = means["words"] - means["least"], means["items"] - means["least"]
-    grows = np.c_[words, items] / measured.to_numpy()[:, None]
-    wanted = ((measured - means["least"]) / measured).to_numpy()
-    if not len(both) or not grows.any():
-        return Lengths()
-    solved = lsq_linear(grows, wanted, bounds=(0, 1)).x
-    share = float(solved[0]) if words.any() else 0.5
-    groups = written[written["level"].isin(both)].groupby(["level", "agent"])["decode_tokens"]
-    spread = float((groups.var() * groups.count()).sum() / max(groups.count().sum(), 1)) ** 0.5
-    reach = 3**0.5 * spread / float(words.mean()) if words.any() else 0.0
-    return Lengths(
-        words=share,
-        # Of a uniform draw: its half-width. Beyond the bounds it would shift the mean.
-        words_spread=min(reach, share, 1 - share),
-        items=float(solved[1]) if items.any() else 0.5,
-    )
-
-
 def text_errors(texts: pd.DataFrame, answers: pd.DataFrame, text: Text) -> pd.DataFrame:
     """How well tokens are counted: one row a schema's title and kind of text.
 
@@ -200,19 +179,11 @@ def text_errors(texts: pd.DataFrame, answers: pd.DataFrame, text: Text) -> pd.Da
 def length_errors(texts: pd.DataFrame, calls: pd.DataFrame, text: Text) -> pd.DataFrame:
     """Mean tokens of answers, measured and simulated, by title and level: `title`, `level`, both, `bias`."""
     answers = counted(texts[texts["setting"] != PROMPT], text.answer_tokens or text.tokens)
-    means = answers.pivot_table(index=["title", "level"], columns="setting", values="counted", aggfunc="mean")
     rows = []
-    for mean in means.reset_index().to_dict("records"):
-        title, level = str(mean["title"]), str(mean["level"])
-        written = _written(calls, title)
-        measured = float(written.loc[written["level"] == level, "decode_tokens"].mean())
-        lengths = text.lengths.get(title, text.lengths["default"])
-        told = float(
-            mean["least"]
-            + lengths.words * (mean["words"] - mean["least"])
-            + lengths.items * (mean["items"] - mean["least"])
-        )
-        if measured > 0:
-            row = {"title": title, "level": level, "measured": measured, "simulated": told}
-            rows.append({**row, "bias": told / measured - 1})
-    return pd.DataFrame(rows)
+    for title, part in answers.groupby("title"):
+        lengths = text.lengths.get(str(title), text.lengths["default"])
+        means = _written(calls, str(title)).groupby("level")["decode_tokens"].mean()
+        both = pd.DataFrame({"measured": means, "simulated": simulated_tokens(mean_tokens(part), lengths)})
+        told = both.dropna().rename_axis("level").reset_index()
+        rows.append(told.assign(title=title, bias=told["simulated"] / told["measured"] - 1))
+    return pd.concat(rows)[["title", "level", "measured", "simulated", "bias"]]
