@@ -6,8 +6,9 @@ stated share repeats an earlier analysis and may be served from cache.
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -20,6 +21,7 @@ from swarmlab.lab.experiment import Cell, Seed, Spec, expand
 from swarmlab.lab.simulate import Simulator
 from swarmlab.lab.version import code_version
 from swarmlab.models.profile import load_profile
+from swarmlab.records.manifest import environment, write_manifest
 from swarmlab.records.phases import PhaseRun, PhaseTables, phase_tables, write_phases
 from swarmlab.records.published import load_study
 from swarmlab.records.store import check_writable
@@ -138,7 +140,22 @@ def run_phases(
             runs.extend(made)
     tables = phase_tables(runs, load_study().targets)
     write_phases(folder, tables, mix=f"{spec.mix.analyses} analyses, {spec.mix.repeat_share:.0%} repeats")
+    write_manifest(folder, _manifest(spec))
     return folder, tables
+
+
+def _manifest(spec: PhasesSpec) -> dict[str, Any]:
+    dataset = open_dataset(spec.data)
+    return {
+        "experiment": spec.name,
+        "kind": "phases",
+        "spec": spec.model_dump(mode="json"),
+        "code": asdict(code_version()),
+        "data": {"name": dataset.name, "fingerprint": dataset.fingerprint, "rows": dataset.rows},
+        "clock": "virtual",
+        "profiles": {name: load_profile(name).fingerprint for name in spec.profiles},
+        "machine": environment(["swarmlab", "langgraph", "langchain-core", "numpy", "pandas"]),
+    }
 
 
 def _cells(spec: PhasesSpec, profile: str, folder: Path) -> list[Cell]:
