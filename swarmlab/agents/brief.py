@@ -1,5 +1,6 @@
 """The brief: what the client asks of the swarm; the same for every level of an experiment."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -37,7 +38,7 @@ class Brief(BaseModel):
     plan: tuple[str, ...] = tuple(TOOLS)
     tool_choice: Literal["planned", "model"] = "planned"
 
-    @property
+    @cached_property
     def scope(self) -> Scope:
         """The part of the brief that every tool request carries as its arguments."""
         return Scope(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -57,10 +58,9 @@ async def ask(
     ModelError
         The model failed, or its answer is not an object of the schema.
     """
-    messages = [SystemMessage(prompt[0]), HumanMessage(prompt[1])]
     key = content_key(
         {
-            "messages": [[m.type, m.content] for m in messages],
+            "messages": [["system", prompt[0]], ["human", prompt[1]]],
             "schema": schema.text,
             "model": run.model.id,
             "model_hash": run.model.file_hash,
@@ -75,7 +75,7 @@ async def ask(
             span.cached = True
             return Reply(dict(stored), span.span_id)
         chat = run.model.writer if writes else run.model.chat
-        answer = await _complete(run, chat, messages, schema, span)
+        answer = await _complete(run, chat, prompt, schema, span)
         await run.spend("model_call_s")
     run.cache.put("completions", key, answer)
     return Reply(answer, span.span_id)
@@ -84,10 +84,11 @@ async def ask(
 async def _complete(
     run: Resources,
     chat: BaseChatModel,
-    messages: list[BaseMessage],
+    prompt: tuple[str, str],
     schema: FixedSchema,
     span: OpenSpan,
 ) -> dict[str, Any]:
+    messages = list(_messages(*prompt))
     structured = chat.with_structured_output(schema, include_raw=True)
     start_ns = run.clock.now_ns()
     try:
@@ -104,8 +105,8 @@ async def _complete(
         raise ModelError(f"expected raw and parsed output, got {type(result).__name__}")
     raw = result["raw"]
     counted = _count(run, messages, raw)
-    prompt = prompt_text(messages)
-    again = round(counted.prompt * run.prompts.add(prompt) / len(prompt)) - counted.cached
+    text = prompt_text(*prompt)
+    again = round(counted.prompt * run.prompts.add(text) / len(text)) - counted.cached
     timings = raw.response_metadata.get("timings")
     _record_phases(run, span, (start_ns, end_ns), timings, counted, max(again, 0))
     if result["parsing_error"] is not None or not isinstance(result["parsed"], dict):
@@ -122,12 +123,19 @@ async def _complete(
 
 def prompt_length(run: Resources, prompt: tuple[str, str]) -> int:
     """Tokens of a prompt: exact for the embedded model, an estimate for others."""
-    return prompt_tokens(run.model.chat, [SystemMessage(prompt[0]), HumanMessage(prompt[1])])
+    return prompt_tokens(run.model.chat, _messages(*prompt))
 
 
-def prompt_text(messages: Sequence[BaseMessage]) -> str:
+@lru_cache(maxsize=4096)
+def prompt_text(system: str, user: str) -> str:
     """The prompt as one text, for comparing how prompts begin."""
-    return "\0".join(f"{message.type}\0{message.text}" for message in messages)
+    return f"system\0{system}\0human\0{user}"
+
+
+@lru_cache(maxsize=4096)
+def _messages(system: str, user: str) -> tuple[SystemMessage, HumanMessage]:
+    """The prompt for LangChain, whose messages are slow to make."""
+    return SystemMessage(system), HumanMessage(user)
 
 
 def _record_phases(

@@ -6,7 +6,6 @@
 `lightweight` key metrics and the top recommendations of the agents it depends on.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,26 +45,27 @@ EMPTY = View("", ())
 
 
 class Board:
-    """The shared blackboard: JSON entries by agent. Reading hands out an isolated copy."""
+    """The shared blackboard: entries by agent. Reading hands out an isolated copy."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, str] = {}
+        self._entries: dict[str, dict[str, Any]] = {}
 
     def read(self) -> dict[str, dict[str, Any]]:
         """Return a deep copy of every entry, in the order they were written."""
-        return {agent: json.loads(text) for agent, text in self._entries.items()}
+        return {
+            agent: {**entry, "lines": list(entry["lines"]), "said_by": dict(entry["said_by"])}
+            for agent, entry in self._entries.items()
+        }
 
     def write(self, contribution: Contribution) -> None:
         """Put an agent's entry on the board, replacing its earlier one."""
-        self._entries[contribution.agent] = json.dumps(
-            {
-                "title": contribution.title,
-                "lines": [line for answer in contribution.answers for line in answer.text.splitlines()],
-                "finding": contribution.finding,
-                "recommendation": contribution.recommendation,
-                "said_by": dict(said_by(contribution)),
-            }
-        )
+        self._entries[contribution.agent] = {
+            "title": contribution.title,
+            "lines": [line for answer in contribution.answers for line in lines_of(answer.text)],
+            "finding": contribution.finding,
+            "recommendation": contribution.recommendation,
+            "said_by": said_by(contribution),
+        }
 
 
 async def build_view(
@@ -99,7 +99,7 @@ def transcript_view(said: Sequence[Contribution]) -> View:
     for contribution in said:
         lines.append(f"The {contribution.title} reports:")
         for answer in contribution.answers:
-            lines.extend(answer.text.splitlines())
+            lines.extend(lines_of(answer.text))
         lines.extend(text for text in (contribution.finding, contribution.recommendation) if text)
         sources |= said_by(contribution)
     return View("\n".join(lines), tuple(lines), sources)
@@ -127,12 +127,24 @@ def said_by(contribution: Contribution) -> dict[str, str]:
     for answer in contribution.answers:
         span_id = contribution.tool_spans.get(answer.tool)
         if span_id is not None:
-            facts = (line for fact in answer.facts for line in (fact_line(fact), fact.text))
-            found |= dict.fromkeys((*facts, *answer.text.splitlines()), span_id)
+            found |= dict.fromkeys(_fact_texts(answer.facts), span_id)
+            found |= dict.fromkeys(lines_of(answer.text), span_id)
     if contribution.draft_span is not None:
         words_of = (contribution.finding, contribution.recommendation)
         found |= dict.fromkeys((text for text in words_of if text), contribution.draft_span)
     return found
+
+
+@lru_cache(maxsize=512)
+def _fact_texts(facts: tuple[Fact, ...]) -> tuple[str, ...]:
+    """The lines that facts are told in, and their values; each once."""
+    return tuple(dict.fromkeys(line for fact in facts for line in (fact_line(fact), fact.text)))
+
+
+@lru_cache(maxsize=512)
+def lines_of(text: str) -> tuple[str, ...]:
+    """The lines of a tool's text: the same objects each time, whose hashes are known then."""
+    return tuple(text.splitlines())
 
 
 def key_metrics(facts: Sequence[Fact], cites: Sequence[str]) -> list[Fact]:
@@ -172,8 +184,13 @@ def filter_entry(entry: dict[str, Any], agent: Agent, *, depended_on: bool) -> t
 
     Of an agent it depends on, any line may be needed; of others, only lines that share a word with its duty.
     """
+    return _filtered((*entry["lines"], entry["finding"], entry["recommendation"]), agent, depended_on)
+
+
+@lru_cache(maxsize=4096)
+def _filtered(all_lines: tuple[str, ...], agent: Agent, depended_on: bool) -> tuple[str, ...]:
     wanted = words(" ".join((agent.duty, *agent.tools)))
-    lines = [line for line in (*entry["lines"], entry["finding"], entry["recommendation"]) if line]
+    lines = [line for line in all_lines if line]
     shared = {line: len(wanted & words(line)) for line in lines}
     kept = [line for line in lines if depended_on or shared[line]]
     kept.sort(key=lambda line: -shared[line])  # stable: the entry's order among equals

@@ -98,12 +98,16 @@ def _node(agent: Agent, roster: Sequence[Agent] | None) -> Any:
     return node
 
 
-def _dataflow(roster: Sequence[Agent]) -> Runnable:
-    @task
-    async def work(agent: Agent, said: list[Contribution], config: RunnableConfig) -> Contribution:
-        contribution: Contribution = await config["configurable"][_TURN](agent, said)
-        return contribution
+async def _take_turn(agent: Agent, said: list[Contribution], config: RunnableConfig) -> Contribution:
+    contribution: Contribution = await config["configurable"][_TURN](agent, said)
+    return contribution
 
+
+# LangGraph makes a function that it does not find in its module ready anew at each call.
+_work = task(_take_turn)
+
+
+def _dataflow(roster: Sequence[Agent]) -> Runnable:
     @entrypoint()
     async def swarm(_: SwarmState) -> dict[str, list[Contribution]]:
         running: dict[str, asyncio.Task[Contribution]] = {}
@@ -111,7 +115,7 @@ def _dataflow(roster: Sequence[Agent]) -> Runnable:
         async def start_when_ready(agent: Agent) -> Contribution:
             await asyncio.gather(*(running[name] for name in agent.depends_on))
             finished = {name: t.result() for name, t in running.items() if t.done()}
-            contribution: Contribution = await work(agent, _upstream(agent, roster, finished))
+            contribution: Contribution = await _work(agent, _upstream(agent, roster, finished))
             return contribution
 
         for agent in roster:

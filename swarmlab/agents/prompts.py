@@ -25,6 +25,7 @@ def object_schema(title: str, **properties: dict[str, Any]) -> FixedSchema:
 SUMMARY_SCHEMA = object_schema("board_summary", summary=prose_schema(8, 25))
 
 
+@lru_cache(maxsize=64)
 def system_prompt(agent: Agent) -> str:
     """Who the agent is."""
     return (
@@ -32,7 +33,8 @@ def system_prompt(agent: Agent) -> str:
     )
 
 
-def summary_prompt(agent: Agent, author: str, lines: Sequence[str]) -> str:
+@lru_cache(maxsize=4096)
+def summary_prompt(agent: Agent, author: str, lines: tuple[str, ...]) -> str:
     """Ask for a summary of one entry of the board."""
     return (
         f"The {author} wrote on the team's blackboard:\n"
@@ -85,13 +87,14 @@ Facts:
 Answer: flat"""
 
 
-def decide_prompt(question: str, lines: Sequence[str]) -> str:
+@lru_cache(maxsize=4096)
+def decide_prompt(question: str, lines: tuple[str, ...]) -> str:
     """Ask one decision question beside the facts that speak to it; the options are in the schema."""
     facts = "\n".join(f"- {line}" for line in lines) or "- none known"
     return f"Question: {question}\nFacts:\n{facts}\nAnswer:"
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=16_384)
 def decide_schema(options: tuple[str, ...]) -> FixedSchema:
     """Schema of a choice among named options."""
     return object_schema("decision", answer={"type": "string", "enum": list(options)})

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from swarmlab.agents.answer import Answer
 from swarmlab.agents.questions import Exam, Question, Value
@@ -25,8 +26,7 @@ def groundedness(answer: Answer) -> float | None:
     A citation is printed from its fact and counts as one grounded number; a number that the model typed
     itself counts as grounded only when a fact prints the same number.
     """
-    ids = {fact.id for fact in answer.facts}
-    known = {number for fact in answer.facts for number in _numbers(fact.text)}
+    ids, known = _ids_and_numbers(answer.facts)
     cited = [i in ids for note in answer.notes for i in note.cites]
     typed = [
         number in known
@@ -54,6 +54,11 @@ def chance_accuracy(exam: Exam) -> float | None:
 
 def keyword_choices(questions: Sequence[Question], facts: Sequence[Fact]) -> dict[str, str]:
     """A keyword router: the option named in the fact that shares most words with the question."""
+    return dict(_keyword_choices(tuple(questions), tuple(facts)))
+
+
+@lru_cache(maxsize=256)
+def _keyword_choices(questions: tuple[Question, ...], facts: tuple[Fact, ...]) -> Mapping[str, str]:
     lines = [f"{fact.label}: {fact.text}" for fact in facts]
     choices = {}
     for question in questions:
@@ -61,6 +66,13 @@ def keyword_choices(questions: Sequence[Question], facts: Sequence[Fact]) -> dic
         named = (option for line in best_first for option in question.options if _names(line, option))
         choices[question.id] = next(named, question.options[0])
     return choices
+
+
+@lru_cache(maxsize=64)
+def _ids_and_numbers(facts: tuple[Fact, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    """The facts' ids, and the numbers they print."""
+    numbers = frozenset(number for fact in facts for number in _numbers(fact.text))
+    return frozenset(fact.id for fact in facts), numbers
 
 
 def _names(line: str, option: str) -> bool:

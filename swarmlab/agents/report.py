@@ -1,10 +1,11 @@
 """The report a marketer reads, in Markdown: every figure is printed from a fact, none typed by the model."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
-from swarmlab.agents.answer import Answer
+from swarmlab.agents.answer import Answer, Note
 from swarmlab.agents.brief import Brief
 from swarmlab.agents.questions import Question
 from swarmlab.data import Dataset
@@ -21,22 +22,23 @@ def write_report(answer: Answer, brief: Brief, dataset: Dataset, questions: Sequ
     answer
         Facts, notes and choices; a tool that failed is named where its section would be.
     """
+    parts_of_facts = _parts_of(answer.facts)
     parts = [
         f"# {_cell(brief.analysis_type[:1].upper() + brief.analysis_type[1:])}",
         f"For the {_cell(brief.audience)}. Campaign type: {brief.campaign_type}. "
         f"Budget: ${brief.budget:,.0f}. Data: {_cell(dataset.name)}, {dataset.rows:,} rows of sales.",
         "## At a glance",
-        _table(("", ""), ((f.label, f.text) for f in first_headlines(answer.facts))),
+        parts_of_facts.glance,
         "## Recommendations",
-        _recommendations(answer),
+        parts_of_facts.recommendations,
         "## Decisions",
         _table(
             ("question", "decision"), ((q.text, answer.choices.get(q.id, "not answered")) for q in questions)
         ),
         "## What the analysts say",
         "Words by the language model, which may not type a figure; the facts below them are those it cited.",
-        *(_note(answer, i) for i in range(len(answer.notes))),
-        *_sections(answer, brief),
+        *_notes(answer),
+        *_sections(parts_of_facts.tables, answer.errors, brief),
         "## How this was made",
         "Figures are printed from typed facts that the tools computed; the model chose which to cite, "
         "wrote the words without figures and made the decisions. Notes on the data:",
@@ -54,8 +56,28 @@ def first_headlines(facts: Iterable[Fact], per_tool: int = 2) -> list[Fact]:
     return [fact for headlines in taken.values() for fact in headlines[:per_tool]]
 
 
-def _recommendations(answer: Answer) -> str:
-    facts = [fact for fact in answer.facts if fact.tool == "recommendations"]
+class _FactParts(NamedTuple):
+    """What follows from the facts alone, which the runs of one brief have in common."""
+
+    glance: str
+    recommendations: str
+    tables: Mapping[str, Sequence[str]]
+    """By tool."""
+
+
+@lru_cache(maxsize=64)
+def _parts_of(facts: tuple[Fact, ...]) -> _FactParts:
+    by_tool: dict[str, list[Fact]] = {}
+    for fact in facts:
+        by_tool.setdefault(fact.tool, []).append(fact)
+    return _FactParts(
+        glance=_table(("", ""), ((f.label, f.text) for f in first_headlines(facts))),
+        recommendations=_recommendations(by_tool.get("recommendations", [])),
+        tables={tool: _fact_tables(found) for tool, found in by_tool.items()},
+    )
+
+
+def _recommendations(facts: Sequence[Fact]) -> str:
     ranked = [fact for fact in facts if ".recommendation[" in fact.id]
     rules = {fact.id.partition("[")[2]: fact.text for fact in facts if ".rule[" in fact.id}
     lines = []
@@ -65,24 +87,26 @@ def _recommendations(answer: Answer) -> str:
     return "\n".join(lines) or "None."
 
 
-def _note(answer: Answer, index: int) -> str:
-    note = answer.notes[index]
+def _notes(answer: Answer) -> list[str]:
     by_id = {fact.id: fact for fact in answer.facts}
+    return [_note(note, by_id) for note in answer.notes]
+
+
+def _note(note: Note, by_id: Mapping[str, Fact]) -> str:
     cited = [by_id[i] for i in note.cites if i in by_id]
     words = " ".join(f"{_cell(text).rstrip('. ')}." for text in (note.finding, note.recommendation) if text)
     facts = "\n".join(f"- {_cell(fact.label)}: **{_cell(fact.text)}**" for fact in cited)
     return f"### {note.title[:1].upper()}{note.title[1:]}\n\n{words or 'No finding.'}\n\n{facts}".rstrip()
 
 
-def _sections(answer: Answer, brief: Brief) -> list[str]:
+def _sections(tables: Mapping[str, Sequence[str]], errors: Sequence[str], brief: Brief) -> list[str]:
     sections = []
     for name in TOOLS:
-        facts = tuple(fact for fact in answer.facts if fact.tool == name)
-        if name == "recommendations" and facts:
+        if name == "recommendations" and name in tables:
             continue
-        if facts or name in brief.plan:
+        if name in tables or name in brief.plan:
             sections.append(f"## {name.replace('_', ' ').capitalize()}")
-            sections.extend(_fact_tables(facts) or [_missing(name, answer.errors)])
+            sections.extend(tables.get(name) or [_missing(name, errors)])
     return sections
 
 
@@ -92,8 +116,7 @@ def _missing(name: str, errors: Sequence[str]) -> str:
     return f"Not available: {_cell(reasons[0] if reasons else 'the tool was not asked')}"
 
 
-@lru_cache(maxsize=512)
-def _fact_tables(facts: tuple[Fact, ...]) -> list[str]:
+def _fact_tables(facts: Sequence[Fact]) -> list[str]:
     """One table of plain facts, then one a dimension: a row an entity, a column a metric."""
     plain = [(fact.label, fact.text) for fact in facts if not _OF_ENTITY.match(fact.id)]
     tables = [_table(("", ""), plain)] if plain else []

@@ -1,6 +1,6 @@
 """What one run of a swarm works with: brief, level, data, model, trace and cache."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,6 +14,7 @@ from swarmlab.models import LoadedModel
 from swarmlab.tools import Fact, ToolAnswer
 from swarmlab.tools.cache import Cache
 from swarmlab.trace.clock import Clock
+from swarmlab.trace.spans import Span
 from swarmlab.trace.tracer import Tracer
 
 
@@ -69,7 +70,12 @@ class Resources:
     @property
     def tool_executions(self) -> int:
         """Tool calls so far that were not served from the cache, failed ones included."""
-        return sum(span.category == "tool" and not span.cached for span in self.tracer.finished())
+        return tool_executions(self.tracer.finished())
+
+
+def tool_executions(spans: Iterable[Span]) -> int:
+    """Tool calls that were not served from the cache, failed ones included."""
+    return sum(span.category == "tool" and not span.cached for span in spans)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
+from typing import Any
 
 from swarmlab.agents.calls import Reply, ask, prompt_length
-from swarmlab.agents.contexts import Board, View, build_view, words
+from swarmlab.agents.contexts import Board, View, build_view, lines_of, words
 from swarmlab.agents.prompts import (
     DECIDE_SYSTEM,
     choose_tools_prompt,
@@ -22,7 +23,7 @@ from swarmlab.agents.questions import Question
 from swarmlab.agents.resources import Contribution, Resources
 from swarmlab.agents.rosters import Agent
 from swarmlab.errors import ModelError, ToolError
-from swarmlab.tools import TOOLS, Fact, ToolAnswer
+from swarmlab.tools import TOOLS, Fact, Scope, ToolAnswer
 from swarmlab.tools.cache import content_key
 from swarmlab.tools.executor import run_calls
 
@@ -125,7 +126,7 @@ async def _call_tool(
         {
             "tool": name,
             "impl": run.level.tool_impl,
-            "scope": asdict(run.brief.scope),
+            "scope": _fields_of(run.brief.scope),
             "data": run.dataset.fingerprint,
             "code": run.code_version,
         }
@@ -145,6 +146,11 @@ async def _call_tool(
             facts = [fact.as_dict() for fact in answer.facts]
             run.cache.put("tools", key, {"facts": facts, "text": answer.text})
         return answer
+
+
+@lru_cache(maxsize=64)
+def _fields_of(scope: Scope) -> dict[str, Any]:
+    return asdict(scope)
 
 
 def cut_view(view: View, fits: Callable[[View], bool]) -> View:
@@ -181,7 +187,7 @@ async def _draft(run: Resources, agent: Agent, view: View, used: Used) -> Reply 
 
 
 async def _decide(run: Resources, question: Question, known: Mapping[str, str | None]) -> Reply:
-    lines = evidence(question.text, list(known))
+    lines = _evidence(question.text, tuple(known), EVIDENCE_LINES)
     prompt = (DECIDE_SYSTEM, decide_prompt(question.text, lines))
     reads = tuple(dict.fromkeys(span_id for line in lines if (span_id := known[line]) is not None))
     return await ask(run, f"decide {question.id}", prompt, decide_schema(question.options), reads=reads)
@@ -189,11 +195,18 @@ async def _decide(run: Resources, question: Question, known: Mapping[str, str | 
 
 def known_lines(view: View, used: Used) -> dict[str, str | None]:
     """Everything the agent can look up, its tools' lines first, then its view's, each with its span."""
-    own = [(line, used.spans[answer.tool]) for answer in used.answers for line in answer.text.splitlines()]
     known: dict[str, str | None] = {}
-    for line, span_id in (*own, *((line, view.said_by.get(line)) for line in view.lines)):
-        known.setdefault(line.removeprefix("- "), span_id)
+    for answer in used.answers:
+        for line in lines_of(answer.text):
+            known.setdefault(_unlisted(line), used.spans[answer.tool])
+    for line in view.lines:
+        known.setdefault(_unlisted(line), view.said_by.get(line))
     return known
+
+
+@lru_cache(maxsize=4096)
+def _unlisted(line: str) -> str:
+    return line.removeprefix("- ")
 
 
 def evidence(question: str, lines: Sequence[str], at_most: int = EVIDENCE_LINES) -> list[str]:

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from swarmlab.agents.quality import (
     keyword_choices,
 )
 from swarmlab.agents.questions import Exam, set_exam
-from swarmlab.agents.resources import Resources
+from swarmlab.agents.resources import Resources, tool_executions
 from swarmlab.agents.rosters import ROSTERS
 from swarmlab.agents.swarm import run_swarm
 from swarmlab.agents.tool_runs import (
@@ -37,12 +38,13 @@ from swarmlab.data import Dataset, open_dataset
 from swarmlab.errors import DataError, SwarmlabError
 from swarmlab.lab.experiment import Cell
 from swarmlab.lab.identity import identity
-from swarmlab.models import LoadedModel, load_model
+from swarmlab.models import LoadedModel, load_model, simulated_by
+from swarmlab.models.author import Author
 from swarmlab.records.alerts import load_rules, with_alerts
 from swarmlab.records.manifest import cpu_reading, other_cpu_share
 from swarmlab.records.record import Record
 from swarmlab.records.store import write_run
-from swarmlab.tools import Scope, check_scope, entities, truth
+from swarmlab.tools import Fact, Scope, check_scope, entities, truth
 from swarmlab.tools.cache import Cache, content_key
 from swarmlab.tools.scope import region_dimension
 from swarmlab.trace.clock import Clock, VirtualClock, WallClock
@@ -176,11 +178,20 @@ def run_together(cells: Sequence[Cell]) -> list[Measured]:
         first.model.close()
 
 
-def set_up(cell: Cell, clock: Clock, work: Work | None = None) -> Bench:
-    """Open the data and set the exam, unless given, and load the model; UserError where one is of no use."""
+def set_up(cell: Cell, clock: Clock, work: Work | None = None, author: Author | None = None) -> Bench:
+    """Open the data and set the exam, unless given, and load the model; UserError where one is of no use.
+
+    Parameters
+    ----------
+    author
+        Of the simulated model's profile, from an earlier simulation; the profile is not read again then.
+    """
     start_ns = clock.now_ns()
     work = set_work(cell, known_of(cell)) if work is None else work
-    model = load_model(cell.model, clock=clock, seed=cell.seed, base_url=cell.base_url)
+    if author is None:
+        model = load_model(cell.model, clock=clock, seed=cell.seed, base_url=cell.base_url)
+    else:
+        model = simulated_by(author, clock=clock, seed=cell.seed)
     machine = None if model.profile is None else SimulatedMachine(model.profile, clock)
     return Bench(work, model, (clock.now_ns() - start_ns) / 1e9, machine)
 
@@ -302,7 +313,7 @@ def record_of(cell: Cell, bench: Bench, measured: Measured) -> Record:
     seconds = measured.wall_ns / 1e9
     hits = sum(run.cache.hits.values())
     record = Record(
-        **identity(cell) | {"cache_state": _cache_state(cell, hits)},
+        **_identity(cell) | {"cache_state": _cache_state(cell, hits)},
         status="ok" if ok else "failed",
         error=measured.error,
         wall_ns=measured.wall_ns,
@@ -316,7 +327,7 @@ def record_of(cell: Cell, bench: Bench, measured: Measured) -> Record:
         else None,
         n_agents=len(ROSTERS[cell.level.roster]),
         n_tool_calls=counts.tool_calls,
-        n_tool_executions=run.tool_executions,
+        n_tool_executions=tool_executions(measured.spans),
         n_model_calls=counts.model_calls,
         cache_hits=hits,
         cache_misses=sum(run.cache.misses.values()),
@@ -331,6 +342,12 @@ def record_of(cell: Cell, bench: Bench, measured: Measured) -> Record:
         **({} if answer is None else _grades(bench.work, answer)),
     )
     return with_alerts(record, load_rules())
+
+
+@lru_cache(maxsize=256)
+def _identity(cell: Cell) -> dict[str, Any]:
+    """What is simulated hundreds of times is hashed once."""
+    return identity(cell)
 
 
 def _cost_usd(run: Resources) -> float | None:
@@ -355,8 +372,13 @@ def _grades(work: Work, answer: Answer) -> dict[str, Any]:
         "decision_accuracy": decision_accuracy(answer.choices, work.exam),
         "keyword_accuracy": decision_accuracy(keyword, work.exam),
         "chance_accuracy": chance_accuracy(work.exam),
-        "facts_hash": content_key({"facts": [fact.as_dict() for fact in answer.facts]})[:16],
+        "facts_hash": _facts_hash(answer.facts),
     }
+
+
+@lru_cache(maxsize=64)
+def _facts_hash(facts: tuple[Fact, ...]) -> str:
+    return content_key({"facts": [fact.as_dict() for fact in facts]})[:16]
 
 
 def _answer_json(cell: Cell, work: Work, answer: Answer) -> dict[str, Any]:

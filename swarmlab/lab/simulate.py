@@ -27,6 +27,8 @@ from swarmlab.lab.measure import (
     set_work,
 )
 from swarmlab.lab.version import code_version
+from swarmlab.models.author import Author
+from swarmlab.models.simulated import SimulatedChat
 from swarmlab.records.record import Record
 from swarmlab.tools import Scope
 from swarmlab.tools.cache import Cache
@@ -55,6 +57,7 @@ class Simulator:
         self._answers = ToolAnswers(self._store, code_version().sources)
         self._works: dict[tuple[str, str, str, int], Work] = {}
         self._known: dict[tuple[str, str, Scope], Known] = {}
+        self._authors: dict[tuple[str, str, str | None], Author] = {}
 
     def run(self, cell: Cell, cache: Cache | None = None) -> tuple[Record, Measured]:
         """Run a cell alone, in a world of its own: an idle machine and a provider nobody has called.
@@ -82,7 +85,12 @@ class Simulator:
         """A new world for a cell and whatever else is to run beside it (see `at`)."""
         if not cell.is_virtual:
             raise SpecError(f"only a simulated model can be simulated, not {cell.model!r}")
-        return replace(set_up(cell, clock, self.work(cell)), answers=self._answers)
+        # A profile that was changed on disk since has another hash.
+        key = (cell.model, cell.profile_hash, cell.base_url)
+        bench = set_up(cell, clock, self.work(cell), self._authors.get(key))
+        if isinstance(bench.model.chat, SimulatedChat):
+            self._authors[key] = bench.model.chat.server.author
+        return replace(bench, answers=self._answers)
 
     def at(self, bench: Bench, cell: Cell) -> Bench:
         """The same world, for another cell's work."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from swarmlab.errors import SpecError
+from swarmlab.models.author import Author
 from swarmlab.models.constraint import FixedSchema, prose_schema
 from swarmlab.models.embedded import EmbeddedChat
 from swarmlab.models.engine import Engine
@@ -40,6 +41,7 @@ __all__ = [
     "load_provider",
     "load_simulated",
     "prose_schema",
+    "simulated_by",
 ]
 
 
@@ -100,13 +102,18 @@ def load_simulated(name: str, *, clock: Clock, seed: int = 0) -> LoadedModel:
             "a simulated model runs on virtual time, and was given a real clock: give it a VirtualClock, "
             "or choose another model"
         )
-    profile = load_profile(name)
-    chat = SimulatedChat(server=SimulatedServer(profile, clock, seed), seed=seed)
+    return simulated_by(Author(load_profile(name)), clock=clock, seed=seed)
+
+
+def simulated_by(author: Author, *, clock: Clock, seed: int = 0) -> LoadedModel:
+    """As `load_simulated`, for a profile whose author is known: what it has written it remembers."""
+    profile = author.profile
+    chat = SimulatedChat(server=SimulatedServer(profile, clock, seed, author), seed=seed)
     return LoadedModel(
         chat=chat,
         writer=chat,
         id=f"simulated:{profile.name}",
-        file_hash=profile.fingerprint,
+        file_hash=author.fingerprint,
         load_s=0.0,
         tokens_source="simulated",
         context_tokens=profile.context_tokens,

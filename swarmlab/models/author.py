@@ -61,7 +61,8 @@ class Author:
     """Writes as a profile says: the same request, the same answer, in every process."""
 
     def __init__(self, profile: Profile) -> None:
-        self._profile = profile
+        self.profile = profile
+        self.fingerprint = profile.fingerprint
         text = profile.text
         self.prompt_counter = TokenCounter(text.tokens)
         answer_tokens = text.answer_tokens
@@ -69,6 +70,8 @@ class Author:
         self._answer_end = answer_tokens.per_prompt if answer_tokens else 0.0
         self._forms: dict[Any, AnswerForm] = {}
         self._drafts: dict[Any, Draft] = {}
+        self._counted: dict[str, tuple[str, int]] = {}
+        self._shares: dict[tuple[str, int], float] = {}
 
     def form_of(self, schema: Mapping[str, Any] | type, string_limit: int | None) -> AnswerForm:
         """Return the form of a pydantic or TypedDict class, a tool or a JSON schema.
@@ -115,6 +118,27 @@ class Author:
         """Tokens of an answer; at least one."""
         return max(round(self._answer_counter.count(text) + self._answer_end), 1)
 
+    def share_within(self, prompt: str, characters: int) -> float:
+        """Share of a prompt's tokens that is in its first characters, in proportion within a line.
+
+        By lines, because facts have far more tokens a character than instructions.
+        """
+        known = self._shares.get((prompt, characters))
+        if known is not None:
+            return known
+        return _remember(self._shares, (prompt, characters), self._share(prompt, characters))
+
+    def _share(self, prompt: str, characters: int) -> float:
+        count = self.prompt_counter.count
+        begin = prompt.rfind("\n", 0, characters) + 1
+        end = prompt.find("\n", characters)
+        line = prompt[begin : end if end >= 0 else len(prompt)]
+        whole = count(prompt)
+        if not whole:
+            return characters / len(prompt)
+        within = (characters - begin) / len(line) * count(line) if line else 0.0
+        return ((count(prompt[: begin - 1]) if begin else 0.0) + within) / whole
+
     def _form(self, json_schema: dict[str, Any]) -> AnswerForm:
         kind = validator_for(json_schema, default=Draft202012Validator)
         return AnswerForm(json_schema, _encode(json_schema), kind(json_schema))
@@ -122,12 +146,15 @@ class Author:
     def _new(
         self, prompt: str, turns: Sequence[tuple[str, str]], form: AnswerForm | None, bounds: Bounds
     ) -> Draft:
-        prompt_tokens = self.prompt_counter.prompt(turns)
-        room = self._profile.context_tokens - prompt_tokens
+        # One text for all answers to it: texts that are the same object are soon found to be equal.
+        prompt, prompt_tokens = self._counted.get(prompt) or _remember(
+            self._counted, prompt, (prompt, self.prompt_counter.prompt(turns))
+        )
+        room = self.profile.context_tokens - prompt_tokens
         if room < 1:
             raise ModelError(
                 f"the prompt has {prompt_tokens} tokens, the model's context holds "
-                f"{self._profile.context_tokens}; shorten the prompt or use a profile with a longer context"
+                f"{self.profile.context_tokens}; shorten the prompt or use a profile with a longer context"
             )
         text = self._text(prompt, _asked(turns), form)
         for end in bounds.stop:
@@ -139,11 +166,11 @@ class Author:
         return Draft(prompt, self._cut(text, limit), "length", prompt_tokens, limit)
 
     def _text(self, prompt: str, asked: str, form: AnswerForm | None) -> str:
-        all_lengths = self._profile.text.lengths
+        all_lengths = self.profile.text.lengths
         if form is None:
-            return write_text(asked, all_lengths["default"], digest(self._profile.seed, prompt))
+            return write_text(asked, all_lengths["default"], digest(self.profile.seed, prompt))
         lengths = all_lengths.get(str(form.schema.get("title")), all_lengths["default"])
-        value = write_json(form.schema, asked, lengths, digest(self._profile.seed, prompt, form.text))
+        value = write_json(form.schema, asked, lengths, digest(self.profile.seed, prompt, form.text))
         form.check(value)
         return _encode(value)
 

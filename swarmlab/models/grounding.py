@@ -36,6 +36,14 @@ class Ground:
         self._known = lines[1:]
 
     @cached_property
+    def _lower(self) -> str:
+        return self._text.lower()
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return keywords(self._lower)
+
+    @cached_property
     def numbers(self) -> tuple[float, ...]:
         """The numbers of the prompt, in order."""
         return tuple(float(number) for number in _NUMBER.findall(self._text))
@@ -79,15 +87,20 @@ class Ground:
             Whose turn it is among options that the prompt does not tell apart.
         """
         n = len(options)
-        lower = self._text.lower()
+        lower = self._lower
         in_text = [i for i in ((k + turn) % n for k in range(n)) if options[i].lower() in lower]
         ranked: dict[int, None] = {}
         for line in self._evidence if in_text else ():
             ranked |= dict.fromkeys(i for i in in_text if _names(line, options[i]))
         rest = [i for i in range(n) if i not in ranked]
-        known = keywords(lower)
-        rest.sort(key=lambda i: (*_overlaps(options[i], self._asked, known), (i - turn) % n))
+        rest.sort(key=lambda i: (*_overlaps(options[i], self._asked, self._words), (i - turn) % n))
         return [*ranked, *rest]
+
+
+@lru_cache(maxsize=1024)
+def ground_of(text: str) -> Ground:
+    """The ground of a prompt; many are asked again with other options."""
+    return Ground(text)
 
 
 def _overlaps(option: str, asked: frozenset[str], known: frozenset[str]) -> tuple[int, int]:

@@ -2,12 +2,14 @@
 
 from bisect import bisect_left, insort
 from collections import OrderedDict
+from functools import lru_cache
 from heapq import heappop, heappush
 
 REMEMBERED_PROMPTS = 10_000
 """Prompts whose beginnings are kept; beyond, the least recently used go first, as in any cache."""
 
 
+@lru_cache(maxsize=4096)
 def shared_characters(one: str, other: str) -> int:
     """Length of the longest common beginning of two texts."""
     low, high = 0, min(len(one), len(other))

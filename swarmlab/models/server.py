@@ -67,14 +67,16 @@ class SimulatedServer:
         What is waited on; a virtual one for a simulation.
     seed
         Of jitter and failures, beside the profile's own.
+    author
+        Of this profile, with what it remembers of other simulations; None makes a new one.
     """
 
-    def __init__(self, profile: Profile, clock: Clock, seed: int = 0) -> None:
+    def __init__(self, profile: Profile, clock: Clock, seed: int = 0, author: Author | None = None) -> None:
         self.profile = profile
         self.clock = clock
         self.seed = seed
         self.stats = ServerStats()
-        self.author = Author(profile)
+        self.author = Author(profile) if author is None else author
         """Writes the answers, and remembers them for all who ask."""
         self._free = [_Slot() for _ in range(profile.concurrency)]
         self._waiting: deque[asyncio.Future[_Slot]] = deque()
@@ -229,24 +231,9 @@ class SimulatedServer:
             alike = self._recent.shared_with(prompt, now_ns)
         else:
             alike = self._shared_with_slot(slot, prompt, now_ns)
-        cached = min(int(tokens * self._share(prompt, alike)), tokens - 1)
+        cached = min(int(tokens * self.author.share_within(prompt, alike)), tokens - 1)
         cached -= cached % cache.block_tokens
         return cached if cached >= cache.min_tokens else 0
-
-    def _share(self, prompt: str, characters: int) -> float:
-        """Share of a prompt's tokens that is in its first characters, in proportion within a line.
-
-        By lines, because facts have far more tokens a character than instructions.
-        """
-        count = self.author.prompt_counter.count
-        begin = prompt.rfind("\n", 0, characters) + 1
-        end = prompt.find("\n", characters)
-        line = prompt[begin : end if end >= 0 else len(prompt)]
-        whole = count(prompt)
-        if not whole:
-            return characters / len(prompt)
-        within = (characters - begin) / len(line) * count(line) if line else 0.0
-        return ((count(prompt[: begin - 1]) if begin else 0.0) + within) / whole
 
     def _shared_with_slot(self, slot: _Slot, prompt: str, now_ns: int) -> int:
         if self._ttl_ns is not None and now_ns - slot.used_ns > self._ttl_ns:

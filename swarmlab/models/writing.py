@@ -14,7 +14,7 @@ from typing import Any
 from swarmlab.errors import ModelError
 from swarmlab.models.constraint import prose_bounds
 from swarmlab.models.draws import Stream
-from swarmlab.models.grounding import Ground
+from swarmlab.models.grounding import ground_of
 from swarmlab.models.numbers import number_within
 from swarmlab.models.patterns import matching_text
 from swarmlab.models.profile import Lengths
@@ -77,7 +77,7 @@ class _Writer:
     def __init__(self, root: Mapping[str, Any], prompt: str, lengths: Lengths, digest: bytes) -> None:
         self._root = root
         self._prompt = prompt
-        self._ground = Ground(prompt)
+        self._ground = ground_of(prompt)
         self._lengths = lengths
         self._stream = Stream(digest)
 

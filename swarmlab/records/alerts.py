@@ -1,6 +1,7 @@
 """Alert rules: thresholds, written as YAML, that mark a run in every table."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -55,7 +56,26 @@ def load_rules(path: Path | None = None) -> tuple[AlertRule, ...]:
     SpecError
         The file cannot be read or a rule is wrong; names the file, the rule and the field.
     """
-    source = SHIPPED_RULES if path is None else path
+    return _shipped_rules() if path is None else _read_rules(path)
+
+
+def fired(record: Record, rules: Sequence[AlertRule]) -> tuple[str, ...]:
+    """Return the names of the rules that the run breaks, in the rules' order."""
+    return tuple(rule.name for rule in rules if rule.fires_on(record))
+
+
+def with_alerts(record: Record, rules: Sequence[AlertRule]) -> Record:
+    """Return the record with its `alerts` filled in."""
+    return record.model_copy(update={"alerts": fired(record, rules)})
+
+
+@lru_cache(maxsize=1)
+def _shipped_rules() -> tuple[AlertRule, ...]:
+    """Part of the package, and so the same for every run of a process."""
+    return _read_rules(SHIPPED_RULES)
+
+
+def _read_rules(source: Path) -> tuple[AlertRule, ...]:
     try:
         content = yaml.safe_load(source.read_text(encoding="utf-8"))
         rules = TypeAdapter(tuple[AlertRule, ...]).validate_python(content if content is not None else ())
@@ -70,16 +90,6 @@ def load_rules(path: Path | None = None) -> tuple[AlertRule, ...]:
     if twice:
         raise SpecError(f"{source}: rule {twice[0]!r} is there twice")
     return rules
-
-
-def fired(record: Record, rules: Sequence[AlertRule]) -> tuple[str, ...]:
-    """Return the names of the rules that the run breaks, in the rules' order."""
-    return tuple(rule.name for rule in rules if rule.fires_on(record))
-
-
-def with_alerts(record: Record, rules: Sequence[AlertRule]) -> Record:
-    """Return the record with its `alerts` filled in."""
-    return record.model_copy(update={"alerts": fired(record, rules)})
 
 
 def _numeric_columns() -> list[str]:

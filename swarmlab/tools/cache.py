@@ -16,6 +16,9 @@ from typing import Any
 
 from swarmlab.errors import StoreError
 
+# Made once: `json.dumps` would make one for each key.
+_encode = json.JSONEncoder(sort_keys=True, allow_nan=False, separators=(",", ":")).encode
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
     layer TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, checksum TEXT NOT NULL,
@@ -95,7 +98,7 @@ class Cache:
 
 def content_key(parts: Mapping[str, Any]) -> str:
     """SHA-256 over the canonical JSON of everything an answer depends on."""
-    return _checksum(json.dumps(parts, sort_keys=True, allow_nan=False, separators=(",", ":")))
+    return _checksum(_encode(parts))
 
 
 def _checksum(text: str) -> str:

@@ -6,7 +6,7 @@ import math
 import threading
 from asyncio import base_events
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any, NoReturn, TypeVarTuple
 
@@ -21,6 +21,8 @@ SHUTDOWN_WAIT_S = 5.0
 """How long a loop that shuts down may really wait for a thread that is to wake it."""
 
 _TASKS_NAMED = 5
+_FEW_TIMERS = 50
+"""So few cancelled timers may stay on the heap until they are due."""
 _MISUSES = {
     "use `await clock.work(function)`, which calls it in place (LangChain and LangGraph hand every node, tool"
     " or callback that is not `async def` to a thread)": ("run_in_executor",),
@@ -46,28 +48,6 @@ class VirtualTime:
         self.now_us = 0
 
 
-class _Timer(asyncio.TimerHandle):
-    """A timer due at a whole microsecond; of several due at once the one set first comes first."""
-
-    __slots__ = ("due_us", "order")
-
-    def __init__(
-        self,
-        due: tuple[int, int],
-        callback: Callable[..., object],
-        args: Sequence[Any],
-        loop: "VirtualLoop",
-        context: Context | None,
-    ) -> None:
-        self.due_us, self.order = due
-        super().__init__(due[0] / 1e6, callback, args, loop, context)
-
-    def __lt__(self, other: "_Timer") -> bool:  # type: ignore[override] # this loop holds no other kind
-        if self.due_us == other.due_us:
-            return self.order < other.order
-        return self.due_us < other.due_us
-
-
 class VirtualLoop(base_events.BaseEventLoop):
     """Runs tasks as asyncio does, in virtual time; refuses whatever would wait in real time.
 
@@ -91,7 +71,10 @@ class VirtualLoop(base_events.BaseEventLoop):
     """
 
     # Of BaseEventLoop, which types do not cover: the timers as a heap, what is to run next, and what waits.
-    _scheduled: list[_Timer]
+    _scheduled: list[tuple[int, int, asyncio.TimerHandle]]
+    """By the microsecond they are due; of several due at once the one set first comes first."""
+    _timer_cancelled_count: int
+    _stopping: bool
     _ready: deque[asyncio.Handle]
     _debug: bool
 
@@ -102,9 +85,6 @@ class VirtualLoop(base_events.BaseEventLoop):
         self._time = time
         self._timers_set = 0
         self._woken = threading.Event()
-        # Timers and time are whole microseconds, so half of one tells what is due from what is not.
-        self._clock_resolution = 5e-7
-        self._selector = _NoSelector(self)
 
     def time(self) -> float:
         """Virtual seconds since the origin."""
@@ -125,8 +105,8 @@ class VirtualLoop(base_events.BaseEventLoop):
         else:
             due_us = LATEST_US
         self._timers_set += 1
-        timer = _Timer((due_us, self._timers_set), callback, args, self, context)
-        heapq.heappush(self._scheduled, timer)
+        timer = asyncio.TimerHandle(due_us / 1e6, callback, args, self, context)
+        heapq.heappush(self._scheduled, (due_us, self._timers_set, timer))
         timer._scheduled = True  # type: ignore[attr-defined]
         return timer
 
@@ -136,8 +116,8 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     def move_on(self) -> None:
         """Move the time to the next timer; nothing else is left to do now."""
-        if self._scheduled and self._scheduled[0].due_us < LATEST_US:
-            self._time.now_us = max(self._scheduled[0].due_us, self._time.now_us)
+        if self._scheduled and self._scheduled[0][0] < LATEST_US:
+            self._time.now_us = max(self._scheduled[0][0], self._time.now_us)
             return
         self._woken.clear()
         if self._ready or (self.is_shutting_down and self._woken.wait(SHUTDOWN_WAIT_S)):
@@ -148,20 +128,39 @@ class VirtualLoop(base_events.BaseEventLoop):
         """Another thread has added something to do."""
         self._woken.set()
 
-    def _process_events(self, event_list: object) -> None:
-        """There are none: no file or socket is ever waited for."""
+    def _run_once(self) -> None:
+        """One round, in asyncio's order: what is ready, then the timers that are due; nothing they add.
 
+        Not asyncio's own, which looks for files and sockets in every round; this loop has none.
+        """
+        timers, ready = self._scheduled, self._ready
+        if self._timer_cancelled_count:
+            self._drop_cancelled()
+        if not ready and not self._stopping:
+            self.move_on()
+        now_us = self._time.now_us
+        while timers and timers[0][0] <= now_us:
+            timer = heapq.heappop(timers)[2]
+            timer._scheduled = False  # type: ignore[attr-defined]
+            ready.append(timer)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
 
-class _NoSelector:
-    """Takes the place of waiting for files and sockets, which this loop has none of."""
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        self._loop = loop
-
-    def select(self, timeout: float | None) -> tuple[()]:
-        if timeout != 0:
-            self._loop.move_on()
-        return ()
+    def _drop_cancelled(self) -> None:
+        """Take cancelled timers off the heap: those in front, and all of them where they are most of it."""
+        timers = self._scheduled
+        dropped: list[asyncio.TimerHandle] = []
+        if self._timer_cancelled_count > max(len(timers) / 2, _FEW_TIMERS):
+            dropped = [timer for _, _, timer in timers if timer.cancelled()]
+            timers[:] = [entry for entry in timers if not entry[2].cancelled()]
+            heapq.heapify(timers)
+        while timers and timers[0][2].cancelled():
+            dropped.append(heapq.heappop(timers)[2])
+        for timer in dropped:
+            timer._scheduled = False  # type: ignore[attr-defined]
+        self._timer_cancelled_count -= len(dropped)
 
 
 def _refuse(method: str, instead: str) -> Callable[..., NoReturn]:

@@ -1,6 +1,7 @@
 """Simulated runs: the same answers and digits wherever they are made, and what is refused."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from swarmlab.errors import SpecError, ToolError
 from swarmlab.lab import Cell, make_cell, measure, simulate, simulate_levels
 from swarmlab.lab.measure import run_once
 from swarmlab.lab.simulate import Simulator
+from swarmlab.models.profile import profile_path
 from swarmlab.records.store import run_folder
 from swarmlab.tools import TOOLS, Scope, run_tool
 from swarmlab.tools.cache import Cache
@@ -192,3 +194,18 @@ def test_tool_errors_are_not_kept() -> None:
             answers.get(dataset, "roi", Scope(), "vectorized")
         fails.clear()
         assert answers.get(dataset, "roi", Scope(), "vectorized").facts
+
+
+def test_a_changed_profile_is_read_anew(tmp_path: Path) -> None:
+    """A simulator keeps what it read of a profile until a cell names other figures."""
+    path = tmp_path / "own.yaml"
+    text = profile_path("embedded-2core").read_text()
+    simulator = Simulator()
+    durations = []
+    for waits in ("time_to_first_token_s: 0.5", "time_to_first_token_s: 0.5", "time_to_first_token_s: 9.5"):
+        path.write_text(re.sub(r"(?m)^time_to_first_token_s:.*$", waits, text))
+        cell = make_cell({"level": "full", "data": DATA, "model": f"simulated:{path}"})
+        record, _ = simulator.run(cell)
+        assert record.model_hash == cell.profile_hash
+        durations.append(record.duration_s)
+    assert durations[0] == durations[1] < durations[2]

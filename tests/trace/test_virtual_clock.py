@@ -624,3 +624,25 @@ def test_debug_mode_and_task_factories_work(clock, monkeypatch):
     clock.run(main())
     assert made[:2] == ["agent", "agent"]
     assert clock.now_ns() == HOUR_S * 10**9
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), max_size=200))
+def test_timers_run_in_order_and_cancelled_ones_leave_no_trace(timers):
+    """Those due at once run in the order they were set, whatever is cancelled among and after them."""
+    clock, ran = VirtualClock(), []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        handles = [loop.call_later(s, ran.append, (s, n)) for n, (s, _) in enumerate(timers)]
+        far = [loop.call_later(HOUR_S + n, ran.append, n) for n in range(300)]
+        for handle, (_, is_cancelled) in zip(handles, timers, strict=True):
+            if is_cancelled:
+                handle.cancel()
+        for handle in far:
+            handle.cancel()
+        await clock.sleep(10)
+        return len(loop._scheduled)
+
+    assert clock.run(main()) == 0
+    assert ran == sorted((s, n) for n, (s, is_cancelled) in enumerate(timers) if not is_cancelled)
+    assert clock.now_ns() == 10 * 10**9

@@ -77,9 +77,10 @@ class Capacity:
         return {**self.answers, "steps": steps}
 
     def terminal_tables(self) -> list[Table]:
-        """Return the answers for `rich`."""
-        tables = answer_tables(self.steps, self.answers).items()
-        return [frame_table(frame, title=title) for title, frame in tables if len(frame)]
+        """Return the answers for `rich`; the steps, too wide for a terminal, are in `capacity.csv`."""
+        tables = answer_tables(self.steps, self.answers)
+        shown = {title: frame for title, frame in tables.items() if title != "Steps" and len(frame)}
+        return [frame_table(frame, title=title) for title, frame in shown.items()]
 
     def __repr__(self) -> str:
         profiles = ", ".join(self.steps["profile"].unique())
