@@ -164,11 +164,18 @@ def simulated() -> str:
 
 
 def _calibration() -> str:
-    errors = pd.read_csv(RESULTS / "calibration" / "calibration.csv")["error"].abs()
+    parts = []
+    for folder, name in (("calibration", "first round"), ("calibration-2", "second round")):
+        path = RESULTS / folder / "calibration.csv"
+        if path.exists():
+            errors = pd.read_csv(path)["error"].abs()
+            parts.append(
+                f"{name}, {len(errors)} runs: median error {errors.median():.1%}, 95th percentile "
+                f"{errors.quantile(0.95):.1%}, worst {errors.max():.1%}"
+            )
     return (
-        f"**How far to trust it** (`results/reference/calibration`): {len(errors)} durations of held-out "
-        f"briefs and datasets, predicted and committed before they were run on the model: median error "
-        f"{errors.median():.1%}, 95th percentile {errors.quantile(0.95):.1%}, worst {errors.max():.1%}."
+        "**How far to trust it** (`results/reference/calibration`, `calibration-2`): durations of held-out "
+        f"briefs and datasets, predicted and committed before they were run on the model; {'; '.join(parts)}."
     )
 
 

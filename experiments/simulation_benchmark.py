@@ -55,7 +55,8 @@ def one_after_another(level: str) -> list[float]:
 def at_once(level: str, n_users: int, distinct: bool) -> float:
     """CPU seconds of users who all start at once on one simulated provider, each with an exam of its own."""
     simulator, clock = Simulator(), VirtualClock()
-    cells = [cell_of(level, repeat=n, seed=n if distinct else 0) for n in range(n_users)]
+    cell = cell_of(level)
+    cells = [cell.model_copy(update={"repeat": n, "seed": n if distinct else 0}) for n in range(n_users)]
     bench = simulator.bench(cells[0], clock)
     simulator.run(cells[0])
 
