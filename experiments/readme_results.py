@@ -175,7 +175,8 @@ def _calibration() -> str:
             )
     return (
         "**How far to trust it** (`results/reference/calibration`, `calibration-2`): durations of held-out "
-        f"briefs and datasets, predicted and committed before they were run on the model; {'; '.join(parts)}."
+        "briefs and datasets, predicted and committed before they were run on the model (goals: 5 % and "
+        f"10 %); {'; '.join(parts)}."
     )
 
 
