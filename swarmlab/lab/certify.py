@@ -95,12 +95,7 @@ def certify(
     """
     if not 0 < margin < 1:
         raise UserError(f"the margin must be above 0 and below 1, a share of the score; got {margin:g}")
-    side_a, side_b = read_side(a, Path(results)), read_side(b, Path(results))
-    for side in (side_a, side_b):
-        if len(side.levels) > 1:
-            raise UserError(
-                f"{side.text} holds {', '.join(side.levels)}; name one level, as {side.text}:LEVEL"
-            )
+    side_a, side_b = (_one_level(read_side(text, Path(results))) for text in (a, b))
     matched_levels(side_a, side_b)
     rows = compare_sides(side_a, side_b, cache).rows
     if len({row.timing for row in rows}) > 1:
@@ -121,6 +116,12 @@ def certify(
     write_text(certificate.path, json_text(written))
     write_text(certificate.path.with_suffix(".md"), certificate_markdown(found, certificate.verdict, written))
     return certificate
+
+
+def _one_level(side: Side) -> Side:
+    if len(side.levels) > 1:
+        raise UserError(f"{side.text} holds {', '.join(side.levels)}; name one level, as {side.text}:LEVEL")
+    return side
 
 
 def _switches(a: Side, b: Side) -> tuple[str, ...] | None:

@@ -184,7 +184,7 @@ def load_spec(path: Path | None, **overrides: Any) -> Spec:
         The file is missing or not YAML, or a field is unknown or has a bad value; names the field.
     """
     place = f"experiment {path}" if path else "experiment"
-    fields = _read(path) if path else {}
+    fields = read_mapping(path) if path else {}
     if path is not None:
         # A brief named in a spec lies beside it, wherever the command is run from.
         if isinstance(fields.get("brief"), str):
@@ -298,13 +298,14 @@ def _as_list(value: Any, field: str) -> list[Any]:
     return list(value)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read an experiment's YAML; an empty file is an empty mapping, anything else but one a SpecError."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SpecError(f"experiment {path} does not exist") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SpecError(f"experiment {path} cannot be read: {error}") from error
+        raise SpecError(f"experiment {path} cannot be read: {' '.join(str(error).split())}") from error
     if document is None:
         return {}
     if not isinstance(document, dict):

@@ -8,22 +8,14 @@ import asyncio
 import gc
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from swarmlab.agents.answer import Answer
-from swarmlab.agents.quality import (
-    chance_accuracy,
-    decision_accuracy,
-    fact_coverage,
-    groundedness,
-    keyword_choices,
-)
-from swarmlab.agents.questions import Exam, set_exam
 from swarmlab.agents.resources import Resources, tool_executions
 from swarmlab.agents.rosters import ROSTERS
 from swarmlab.agents.swarm import run_swarm
@@ -34,42 +26,23 @@ from swarmlab.agents.tool_runs import (
     ToolAnswers,
     ToolRunner,
 )
-from swarmlab.data import Dataset, open_dataset
-from swarmlab.errors import DataError, SwarmlabError
+from swarmlab.errors import SwarmlabError
 from swarmlab.lab.experiment import Cell
+from swarmlab.lab.grade import answer_json, grades
 from swarmlab.lab.identity import identity
+from swarmlab.lab.work import Work, fact_store, known_of, set_work
 from swarmlab.models import LoadedModel, load_model, simulated_by
 from swarmlab.models.author import Author
 from swarmlab.records.alerts import load_rules, with_alerts
 from swarmlab.records.manifest import cpu_reading, other_cpu_share
 from swarmlab.records.record import Record
 from swarmlab.records.store import write_run
-from swarmlab.tools import Fact, Scope, check_scope, entities, truth
-from swarmlab.tools.cache import Cache, content_key
-from swarmlab.tools.scope import region_dimension
+from swarmlab.tools.cache import Cache
 from swarmlab.trace.clock import Clock, VirtualClock, WallClock
 from swarmlab.trace.spans import Span
 from swarmlab.trace.tracer import Tracer
 
 _PRIMED = "primed"
-
-
-@dataclass(frozen=True)
-class Known:
-    """What is true of a dataset within a scope, by fact id, and the names of what is sold in it."""
-
-    dataset: Dataset
-    truth: Mapping[str, float | int | str]
-    names: Mapping[str, Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a run is about: the data, the facts it has to find, and its exam."""
-
-    dataset: Dataset
-    required: Mapping[str, float | int | str]
-    exam: Exam
 
 
 @dataclass(frozen=True)
@@ -129,7 +102,7 @@ def measure(cell: Cell) -> Record:
         Path(cell.out),
         record,
         measured.spans,
-        answer=None if answer is None else _answer_json(cell, bench.work, answer),
+        answer=None if answer is None else answer_json(cell, bench.work, answer),
         answer_md=None if answer is None else answer.report,
     )
     return record
@@ -194,42 +167,6 @@ def set_up(cell: Cell, clock: Clock, work: Work | None = None, author: Author | 
         model = simulated_by(author, clock=clock, seed=cell.seed)
     machine = None if model.profile is None else SimulatedMachine(model.profile, clock)
     return Bench(work, model, (clock.now_ns() - start_ns) / 1e9, machine)
-
-
-def set_work(cell: Cell, known: Known) -> Work:
-    """Set a cell's exam on what is known of its data."""
-    required = {i: value for i, value in known.truth.items() if i.partition(".")[0] in cell.brief.plan}
-    place = (region_dimension(known.dataset.columns) or "region").removesuffix("_id")
-    return Work(known.dataset, required, set_exam(required, known.names, seed=cell.seed, place=place))
-
-
-def fact_store(experiment: Path) -> Cache:
-    """What is known of an experiment's data and what tools find in them, for all its simulated runs."""
-    return Cache(experiment / ".cache" / "facts", ("known", "facts"))
-
-
-def known_of(cell: Cell, store: Cache | None = None) -> Known:
-    """Find out what is true of a cell's data within its brief's scope, or find it in `store`.
-
-    Raises
-    ------
-    UserError
-        The data cannot be used or have changed since the cell was made, or the brief is not about them.
-    """
-    dataset = open_dataset(cell.data)
-    if dataset.fingerprint != cell.data_fingerprint:
-        raise DataError(f"{cell.data}: its content has changed since the run was planned; start again")
-    scope = cell.brief.scope
-    key = content_key({"scope": asdict(scope), "data": dataset.fingerprint, "code": cell.code_version})
-    stored = None if store is None else store.get("known", key)
-    if stored is None:
-        all_names = entities(dataset, Scope())
-        check_scope(scope, all_names)
-        names = all_names if scope == Scope() else entities(dataset, scope)
-        stored = {"truth": truth(dataset, scope), "names": names}
-        if store is not None:
-            store.put("known", key, stored)
-    return Known(dataset, stored["truth"], stored["names"])
 
 
 async def _run_cell(cell: Cell, bench: Bench, clock: Clock) -> Measured:
@@ -339,7 +276,7 @@ def record_of(cell: Cell, bench: Bench, measured: Measured) -> Record:
         slowest_tool=_slowest_tool(measured.spans),
         load1=measured.load1,
         instrument_s=None if cell.is_virtual else measured.instrument_ns / 1e9,
-        **({} if answer is None else _grades(bench.work, answer)),
+        **({} if answer is None else grades(bench.work, answer)),
     )
     return with_alerts(record, load_rules())
 
@@ -362,52 +299,6 @@ def _cost_usd(run: Resources) -> float | None:
 def _cache_state(cell: Cell, hits: int) -> str:
     """Cold means no hit at all: a run that asked the same thing twice (a model may) was mixed."""
     return "mixed" if cell.cache_state == "cold" and hits else cell.cache_state
-
-
-def _grades(work: Work, answer: Answer) -> dict[str, Any]:
-    keyword = keyword_choices(work.exam.questions, answer.facts)
-    return {
-        "fact_coverage": fact_coverage(answer, work.required),
-        "groundedness": groundedness(answer),
-        "decision_accuracy": decision_accuracy(answer.choices, work.exam),
-        "keyword_accuracy": decision_accuracy(keyword, work.exam),
-        "chance_accuracy": chance_accuracy(work.exam),
-        "facts_hash": _facts_hash(answer.facts),
-    }
-
-
-@lru_cache(maxsize=64)
-def _facts_hash(facts: tuple[Fact, ...]) -> str:
-    return content_key({"facts": [fact.as_dict() for fact in facts]})[:16]
-
-
-def _answer_json(cell: Cell, work: Work, answer: Answer) -> dict[str, Any]:
-    right = work.exam.answers
-    return {
-        "run_id": cell.run_id,
-        "level": cell.level.model_dump(mode="json"),
-        "brief": cell.brief.model_dump(mode="json"),
-        "data": {
-            "name": work.dataset.name,
-            "fingerprint": work.dataset.fingerprint,
-            "rows": work.dataset.rows,
-        },
-        "facts": [fact.as_dict() for fact in answer.facts],
-        "required_facts": dict(work.required),
-        "notes": [asdict(note) for note in answer.notes],
-        "decisions": [
-            {
-                "id": question.id,
-                "question": question.text,
-                "options": list(question.options),
-                "choice": answer.choices.get(question.id),
-                "right": right[question.id],
-                "is_right": answer.choices.get(question.id) == right[question.id],
-            }
-            for question in work.exam.questions
-        ],
-        "errors": list(answer.errors),
-    }
 
 
 def _slowest_tool(spans: Sequence[Span]) -> str | None:

@@ -17,7 +17,7 @@ from swarmlab.errors import SpecError, StoreError, SwarmlabError, ToolError, Tra
 from swarmlab.lab.experiment import Cell
 from swarmlab.lab.identity import identity
 from swarmlab.lab.kernels import NotebookRun, execute, execute_chains
-from swarmlab.lab.measure import fact_store, known_of
+from swarmlab.lab.work import fact_store, known_of
 from swarmlab.records.record import Record
 from swarmlab.records.store import read_record, run_folder, write_run
 from swarmlab.trace.io import read_spans

@@ -14,19 +14,9 @@ from swarmlab.agents.tool_runs import ToolAnswers
 from swarmlab.data import open_dataset
 from swarmlab.errors import SpecError
 from swarmlab.lab.experiment import Cell, expand, load_spec
-from swarmlab.lab.measure import (
-    Bench,
-    Known,
-    Measured,
-    Work,
-    fact_store,
-    known_of,
-    record_of,
-    run_once,
-    set_up,
-    set_work,
-)
+from swarmlab.lab.measure import Bench, Measured, record_of, run_once, set_up
 from swarmlab.lab.version import code_version
+from swarmlab.lab.work import Known, Work, fact_store, known_of, set_work
 from swarmlab.models.author import Author
 from swarmlab.models.simulated import SimulatedChat
 from swarmlab.records.record import Record

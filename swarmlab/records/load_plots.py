@@ -66,6 +66,13 @@ def load_plot(steps: pd.DataFrame, answers: Answers, profile: str) -> Figure:
             is_own = knee["profile"] == profile and knee["level"] == level
             if is_own and knee["met_per_h"] and knee["missed_per_h"]:
                 above.axvspan(knee["met_per_h"], knee["missed_per_h"], color=colour, alpha=0.25, linewidth=0)
+    _label_load(above, below, wanted_s)
+    _finish(figure, (above, below), 4)
+    return figure
+
+
+def _label_load(above: Axes, below: Axes, wanted_s: float) -> None:
+    """The service level, and what the axes of a load plot are."""
     above.axhline(wanted_s, color="black", linewidth=1)
     above.annotate(
         f"service level, {wanted_s:g} s",
@@ -85,8 +92,6 @@ def load_plot(steps: pd.DataFrame, answers: Answers, profile: str) -> Figure:
     below.set_ylabel("failed, %", fontsize=9)
     below.set_ylim(-3, 103)
     below.set_xlabel("analyses an hour that arrive", fontsize=9)
-    _finish(figure, (above, below), 4)
-    return figure
 
 
 def scalability_plot(steps: pd.DataFrame, answers: Answers, profile: str) -> Figure:

@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from swarmlab.agents.brief import Brief, load_brief
 from swarmlab.agents.levels import LEVELS, Level, make_level
 from swarmlab.errors import SpecError, first_problem
-from swarmlab.lab.experiment import Seed, Workers, default_spec
+from swarmlab.lab.experiment import Seed, Workers, default_spec, read_mapping
 from swarmlab.lab.load.arrivals import Arrivals, Mix, Poisson, Trace, read_trace, trace_rate
 from swarmlab.models.profile import DEFAULT_PROFILE, Limits, Profile, load_profile
 from swarmlab.records.load_tables import fewest_requests
@@ -182,7 +181,7 @@ def load_capacity_spec(path: Path, **overrides: Any) -> CapacitySpec:
         The file is missing or not YAML, a field is unknown or has a bad value, or a brief, profile or trace
         that it names cannot be used; names the file and the field.
     """
-    fields = _read(path)
+    fields = read_mapping(path)
     _beside(fields, path.parent)
     given = {name: value for name, value in overrides.items() if value is not None}
     _narrow(fields, given)
@@ -254,17 +253,3 @@ def _weighted(each: Any, folder: Path) -> Any:
 def _profile(name: Any, folder: Path) -> Any:
     is_path = isinstance(name, str) and name.endswith((".yaml", ".yml"))
     return str(folder / name) if is_path else name
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SpecError(f"experiment {path} does not exist") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SpecError(f"experiment {path} cannot be read: {' '.join(str(error).split())}") from error
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        raise SpecError(f"experiment {path}: expected a mapping of fields, got {type(document).__name__}")
-    return document
