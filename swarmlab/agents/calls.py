@@ -58,17 +58,8 @@ async def ask(
     ModelError
         The model failed, or its answer is not an object of the schema.
     """
-    key = content_key(
-        {
-            "messages": [["system", prompt[0]], ["human", prompt[1]]],
-            "schema": schema.text,
-            "model": run.model.id,
-            "model_hash": run.model.file_hash,
-            "seed": run.seed,
-            "writes": writes,
-            "code": run.code_version,
-        }
-    )
+    model = run.model
+    key = _call_key(*prompt, schema.text, model.id, model.file_hash, run.seed, writes, run.code_version)
     with run.tracer.span("framework", f"model call: {purpose}", links=links, key=key, reads=reads) as span:
         stored = run.cache.get("completions", key)
         if stored is not None:
@@ -79,6 +70,31 @@ async def ask(
         await run.spend("model_call_s")
     run.cache.put("completions", key, answer)
     return Reply(answer, span.span_id)
+
+
+@lru_cache(maxsize=16_384)
+def _call_key(
+    system: str,
+    user: str,
+    schema: str,
+    model: str,
+    model_hash: str | None,
+    seed: int,
+    writes: bool,
+    code_version: str,
+) -> str:
+    """Key of everything that an answer depends on; remembered, for simulations ask the same again."""
+    return content_key(
+        {
+            "messages": [["system", system], ["human", user]],
+            "schema": schema,
+            "model": model,
+            "model_hash": model_hash,
+            "seed": seed,
+            "writes": writes,
+            "code": code_version,
+        }
+    )
 
 
 async def _complete(
@@ -116,9 +132,11 @@ async def _complete(
     if missing:
         # A provider may not enforce the schema.
         raise ModelError(f"{run.model.id} left {missing[0]!r} out of its answer to {span.name!r}")
+    answer: dict[str, Any] = result["parsed"]
+    if all(type(value) is str for value in answer.values()):
+        return answer
     # Through JSON, so that a stored completion and a fresh one are the same kind of object.
-    answer: dict[str, Any] = json.loads(json.dumps(result["parsed"]))
-    return answer
+    return dict(json.loads(json.dumps(answer)))
 
 
 def prompt_length(run: Resources, prompt: tuple[str, str]) -> int:

@@ -4,7 +4,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
-from typing import Any
 
 from swarmlab.agents.calls import Reply, ask, prompt_length
 from swarmlab.agents.contexts import Board, View, build_view, lines_of, words
@@ -122,15 +121,7 @@ async def _use_tools(run: Resources, agent: Agent, requests: Sequence[str]) -> U
 async def _call_tool(
     run: Resources, agent: Agent, name: str, spans: dict[str, str], last_in_slot: dict[int, str], slot: int
 ) -> ToolAnswer:
-    key = content_key(
-        {
-            "tool": name,
-            "impl": run.level.tool_impl,
-            "scope": _fields_of(run.brief.scope),
-            "data": run.dataset.fingerprint,
-            "code": run.code_version,
-        }
-    )
+    key = _tool_key(name, run.level.tool_impl, run.brief.scope, run.dataset.fingerprint, run.code_version)
     # A call waits for the one that held its slot; of others it needs nothing but the data.
     links = (last_in_slot[slot],) if slot in last_in_slot else ()
     with run.tracer.span("tool", name, agent=agent.name, links=links, key=key, reads=()) as span:
@@ -148,9 +139,12 @@ async def _call_tool(
         return answer
 
 
-@lru_cache(maxsize=64)
-def _fields_of(scope: Scope) -> dict[str, Any]:
-    return asdict(scope)
+@lru_cache(maxsize=4096)
+def _tool_key(name: str, impl: str, scope: Scope, data: str, code_version: str) -> str:
+    """Key of everything that a tool's answer depends on."""
+    return content_key(
+        {"tool": name, "impl": impl, "scope": asdict(scope), "data": data, "code": code_version}
+    )
 
 
 def cut_view(view: View, fits: Callable[[View], bool]) -> View:

@@ -103,7 +103,7 @@ def lean_memory() -> Iterator[None]:
     """Have the collector look rarely, and only at what is made meanwhile, or it takes a third of the time."""
     before = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(100_000, 10, 10)
+    gc.set_threshold(500_000, 10, 10)
     try:
         yield
     finally:

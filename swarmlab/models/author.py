@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from jsonschema.validators import Draft202012Validator, validator_for
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from swarmlab.errors import ModelError
 from swarmlab.models.constraint import FixedSchema, json_schema_of
+from swarmlab.models.conversation import chat_messages
 from swarmlab.models.draws import digest
 from swarmlab.models.profile import Profile
 from swarmlab.models.text_tokens import TokenCounter
@@ -18,6 +20,8 @@ REMEMBERED = 16_384
 """Answers, and schemas, that are kept; the oldest go first. Runs of one brief ask the same again."""
 
 V = TypeVar("V")
+
+_PLAIN = (SystemMessage, HumanMessage)
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -49,8 +53,7 @@ class AnswerForm:
             )
 
 
-@dataclass(frozen=True)
-class Bounds:
+class Bounds(NamedTuple):
     """What ends an answer early."""
 
     max_tokens: int | None = None
@@ -70,6 +73,7 @@ class Author:
         self._answer_end = answer_tokens.per_prompt if answer_tokens else 0.0
         self._forms: dict[Any, AnswerForm] = {}
         self._drafts: dict[Any, Draft] = {}
+        self._replies: dict[Any, Draft] = {}
         self._counted: dict[str, tuple[str, int]] = {}
         self._shares: dict[tuple[str, int], float] = {}
 
@@ -111,8 +115,16 @@ class Author:
         """
         turns = [(message["role"], message["content"]) for message in messages]
         prompt = "\0".join(part for turn in turns for part in turn)
-        key = (prompt, form, bounds.max_tokens, bounds.stop)
+        key = (prompt, form, bounds)
         return self._drafts.get(key) or _remember(self._drafts, key, self._new(prompt, turns, form, bounds))
+
+    def reply(self, messages: Sequence[BaseMessage], form: AnswerForm | None, bounds: Bounds) -> Draft:
+        """`draft` of LangChain's messages; plain ones that were answered before are told by their texts."""
+        if any(type(message) not in _PLAIN or type(message.content) is not str for message in messages):
+            return self.draft(chat_messages(messages), form, bounds)
+        key = (tuple((message.type, message.content) for message in messages), form, bounds)
+        known = self._replies.get(key)
+        return known or _remember(self._replies, key, self.draft(chat_messages(messages), form, bounds))
 
     def answer_tokens(self, text: str) -> int:
         """Tokens of an answer; at least one."""

@@ -189,6 +189,7 @@ class StructuredCall(Runnable[LanguageModelInput, Any]):
         self._schema = schema
         self._include_raw = include_raw
         self._form = chat.server.author.form_of(schema, chat.string_limit)
+        self._bounds = Bounds(chat.max_tokens, tuple(chat.stop or ()))
 
     def invoke(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """Answer at once."""
@@ -201,11 +202,7 @@ class StructuredCall(Runnable[LanguageModelInput, Any]):
         chat = self._chat
         if kwargs or _is_heard(chat, config):
             return await self._chain().ainvoke(input, config, **kwargs)
-        draft = chat.server.author.draft(
-            chat_messages(_messages(chat, input)),
-            self._form,
-            Bounds(chat.max_tokens, tuple(chat.stop or ())),
-        )
+        draft = chat.server.author.reply(_messages(chat, input), self._form, self._bounds)
         message = _message(await chat.complete(draft), chat.model_name)
         if draft.finish_reason == "stop" and not isinstance(self._schema, type):
             # It was checked when it was written.

@@ -111,7 +111,10 @@ class VirtualClock:
                 f"VirtualClock.sleep({seconds!r}) was awaited on an event loop that is not this clock's:"
                 " start the simulation with `clock.run(main())`"
             )
-        await asyncio.sleep(seconds)
+        if seconds <= 0 or self._loop is None:
+            await asyncio.sleep(seconds)
+        elif not self._loop.pass_time(seconds):
+            await self._loop.sleep(seconds)
 
     async def work(self, function: Callable[[], T]) -> T:
         """Call the function here and now; virtual time stands still meanwhile.

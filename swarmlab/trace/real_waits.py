@@ -33,6 +33,7 @@ class _Patch:
         self._users = 0
         self._places: list[tuple[dict[str, Any], str]] = []
         self._seen: dict[str, object] = {}
+        self._last_search: tuple[int, object] = (0, None)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -53,6 +54,11 @@ class _Patch:
 
     def _search_new_modules(self) -> None:
         """Find where it is held in modules not seen before; to look through all of them each time is slow."""
+        # An import adds its module at the end: as many, and the same last one, means none was added.
+        newest = next(reversed(sys.modules.values()), None)
+        if self._last_search == (len(sys.modules), newest):
+            return
+        self._last_search = (len(sys.modules), newest)
         for name, module in list(sys.modules.items()):
             if self._seen.get(name) is module:
                 continue

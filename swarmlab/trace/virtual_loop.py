@@ -21,6 +21,8 @@ SHUTDOWN_WAIT_S = 5.0
 """How long a loop that shuts down may really wait for a thread that is to wake it."""
 
 _TASKS_NAMED = 5
+_STEPS_BETWEEN = 50
+"""How often in a row time may pass without a step of the loop."""
 _FEW_TIMERS = 50
 """So few cancelled timers may stay on the heap until they are due."""
 _MISUSES = {
@@ -37,6 +39,11 @@ _MISUSES = {
         *("add_reader", "remove_reader", "add_writer", "remove_writer", "add_signal_handler"),
     ),
 }
+
+
+def _wake(sleeper: asyncio.Future[None]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)
 
 
 class VirtualTime:
@@ -84,6 +91,8 @@ class VirtualLoop(base_events.BaseEventLoop):
         """Whether its main task is done; then a thread that must end may be waited for."""
         self._time = time
         self._timers_set = 0
+        self._passed = 0
+        self._bare = Context()
         self._woken = threading.Event()
 
     def time(self) -> float:
@@ -109,6 +118,33 @@ class VirtualLoop(base_events.BaseEventLoop):
         heapq.heappush(self._scheduled, (due_us, self._timers_set, timer))
         timer._scheduled = True  # type: ignore[attr-defined]
         return timer
+
+    def pass_time(self, seconds: float) -> bool:
+        """Let time pass within a step, where nothing else would have happened until then; else return False.
+
+        It comes to the same as a timer, and is several times as quick.
+        """
+        if self._ready or self._stopping or self._timer_cancelled_count or not 0 < seconds < LATEST_US / 1e6:
+            return False
+        due_us = round((self._time.now_us / 1e6 + seconds) * 1e6)
+        if due_us >= LATEST_US or (self._scheduled and self._scheduled[0][0] <= due_us):
+            return False
+        self._passed += 1
+        if self._passed % _STEPS_BETWEEN == 0:
+            # Other threads are heard between steps only, such as one that was told to stop by Ctrl-C.
+            return False
+        self._time.now_us = due_us
+        return True
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until so much time has passed; as `asyncio.sleep`, whose timers carry more."""
+        woken = self.create_future()
+        timer = self.call_at(self._time.now_us / 1e6 + seconds, _wake, woken, context=self._bare)
+        try:
+            await woken
+        except BaseException:
+            timer.cancel()
+            raise
 
     def shut_down(self) -> None:
         """From now on a thread that has to end may be waited for."""
@@ -208,7 +244,8 @@ def _describe_wait(task: asyncio.Task[Any]) -> str:
     where, inside = "a place unknown", ""
     while coroutine is not None:
         frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
-        if frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "asyncio":
+        module = "" if frame is None else frame.f_globals.get("__name__", "")
+        if module == __name__ or module.partition(".")[0] == "asyncio":
             inside = inside or f" in {coroutine.__qualname__}"
         elif frame is not None:
             where, inside = f"{frame.f_code.co_filename}:{frame.f_lineno}", ""

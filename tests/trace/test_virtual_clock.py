@@ -262,7 +262,7 @@ def test_a_deadlock_is_found_and_its_tasks_named(clock):
 
 def test_waiting_for_ever_is_a_deadlock(clock):
     """A timer that never ends wakes nobody."""
-    with pytest.raises(DeadlockError, match=r"VirtualClock\.sleep waits in sleep at"):
+    with pytest.raises(DeadlockError, match=r"VirtualClock\.sleep waits in VirtualLoop\.sleep at"):
         clock.run(clock.sleep(float("inf")))
     assert clock.now_ns() == 0
 
@@ -646,3 +646,37 @@ def test_timers_run_in_order_and_cancelled_ones_leave_no_trace(timers):
     assert clock.run(main()) == 0
     assert ran == sorted((s, n) for n, (s, is_cancelled) in enumerate(timers) if not is_cancelled)
     assert clock.now_ns() == 10 * 10**9
+
+
+@given(st.lists(st.lists(st.integers(1, 6), max_size=60), min_size=1, max_size=4))
+def test_waits_passed_within_a_step_end_when_timers_would(waits):
+    """Tasks that sleep see the same times, in the same order, as tasks that wait for asyncio's own timers."""
+
+    def times_seen(sleep_of):
+        clock, seen = VirtualClock(), []
+
+        async def work(number, seconds):
+            for wait in seconds:
+                await sleep_of(clock)(wait)
+                seen.append((clock.now_ns(), number))
+
+        async def main():
+            await asyncio.gather(*(work(number, seconds) for number, seconds in enumerate(waits)))
+
+        clock.run(main())
+        return seen
+
+    assert times_seen(lambda clock: clock.sleep) == times_seen(lambda _: asyncio.sleep)
+
+
+def test_a_timeout_ends_waits_that_pass_within_a_step(clock):
+    """A deadline that comes due between two waits of a task that is alone cancels the second."""
+
+    async def main():
+        async with asyncio.timeout(5):
+            await clock.sleep(3)
+            await clock.sleep(3)
+
+    with pytest.raises(TimeoutError):
+        clock.run(main())
+    assert clock.now_ns() == 5 * 10**9
