@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -279,9 +280,15 @@ def load_profile(name: str) -> Profile:
     """
     path = profile_path(name)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return _parsed(path, path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SpecError(f"profile {path} cannot be read: {' '.join(str(error).split())}") from error
+
+
+@lru_cache(maxsize=16)
+def _parsed(path: Path, text: str) -> Profile:
+    """The profile that a file's text says; the same text is read once, for each cell asks for its hash."""
+    document = yaml.safe_load(text)
     if not isinstance(document, dict):
         raise SpecError(f"profile {path}: expected a mapping of fields, got {type(document).__name__}")
     try:

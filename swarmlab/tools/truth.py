@@ -97,7 +97,9 @@ def entities(dataset: Dataset, scope: Scope) -> dict[str, list[str]]:
     Regions are those of `region_dimension`: countries or stores where there is no region, and none where
     there is neither.
     """
-    return {kind: list(names) for kind, names in _entities(dataset, scope).items()}
+    # Nothing else of a scope limits the rows or adds a name.
+    limits = Scope(brands=scope.brands, categories=scope.categories, regions=scope.regions)
+    return {kind: list(names) for kind, names in _entities(dataset, limits).items()}
 
 
 @lru_cache(maxsize=64)
