@@ -13,7 +13,7 @@ from swarmlab.agents.resources import Resources
 from swarmlab.errors import ModelError
 from swarmlab.models import FixedSchema
 from swarmlab.models.counts import TokenCounts, prompt_tokens, token_counts
-from swarmlab.tools.cache import content_key
+from swarmlab.tools.cache import Cost, content_key
 from swarmlab.trace.tracer import OpenSpan
 
 QUEUE_TOLERANCE_NS = 1_000_000
@@ -61,15 +61,19 @@ async def ask(
     model = run.model
     key = _call_key(*prompt, schema.text, model.id, model.file_hash, run.seed, writes, run.code_version)
     with run.tracer.span("framework", f"model call: {purpose}", links=links, key=key, reads=reads) as span:
-        stored = run.cache.get("completions", key)
-        if stored is not None:
-            span.cached = True
-            return Reply(dict(stored), span.span_id)
         chat = run.model.writer if writes else run.model.chat
-        answer = await _complete(run, chat, prompt, schema, span)
-        await run.spend("model_call_s")
-    run.cache.put("completions", key, answer)
-    return Reply(answer, span.span_id)
+
+        async def compute() -> tuple[dict[str, Any], Cost]:
+            start_ns = run.clock.now_ns()
+            answer, tokens = await _complete(run, chat, prompt, schema, span)
+            await run.spend("model_call_s")
+            return answer, Cost((run.clock.now_ns() - start_ns) / 1e9, tokens)
+
+        fetched = await run.cache.fetch(
+            "completions", key, compute, tag=purpose, data=run.dataset.fingerprint
+        )
+        span.cached = fetched.is_hit
+        return Reply(fetched.value, span.span_id)
 
 
 @lru_cache(maxsize=16_384)
@@ -103,7 +107,8 @@ async def _complete(
     prompt: tuple[str, str],
     schema: FixedSchema,
     span: OpenSpan,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], int]:
+    """Ask the model; returns its answer and the tokens that it took."""
     messages = list(_messages(*prompt))
     structured = chat.with_structured_output(schema, include_raw=True)
     start_ns = run.clock.now_ns()
@@ -133,10 +138,10 @@ async def _complete(
         # A provider may not enforce the schema.
         raise ModelError(f"{run.model.id} left {missing[0]!r} out of its answer to {span.name!r}")
     answer: dict[str, Any] = result["parsed"]
-    if all(type(value) is str for value in answer.values()):
-        return answer
-    # Through JSON, so that a stored completion and a fresh one are the same kind of object.
-    return dict(json.loads(json.dumps(answer)))
+    if not all(type(value) is str for value in answer.values()):
+        # Through JSON, so that a stored completion and a fresh one are the same kind of object.
+        answer = json.loads(json.dumps(answer))
+    return answer, counted.prompt + counted.completion
 
 
 def prompt_length(run: Resources, prompt: tuple[str, str]) -> int:

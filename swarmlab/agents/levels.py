@@ -5,14 +5,15 @@ definition that changes some switches of one (`{"name": "partial-nocache", "base
 """
 
 import difflib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from swarmlab.errors import SpecError, first_problem
 from swarmlab.tools.cache import content_key
 
-CACHE_LAYERS = ("tools", "completions", "analyses")
+Layer = Literal["tools", "completions", "analyses"]
+CACHE_LAYERS: tuple[Layer, ...] = get_args(Layer)
 
 # Lossless switches leave every tool fact identical; lossy ones may cost quality, which is then measured.
 LOSSLESS_SWITCHES = ("agent_schedule", "tool_schedule", "tool_impl", "cache")
@@ -32,7 +33,7 @@ class Level(BaseModel):
     agent_schedule: Literal["sequential", "superstep", "dataflow"]
     tool_schedule: Literal["sequential", "parallel"]
     tool_impl: Literal["baseline", "vectorized"]
-    cache: tuple[Literal["tools", "completions", "analyses"], ...]
+    cache: tuple[Layer, ...]
     output: Literal["prose", "structured"]
 
     @property

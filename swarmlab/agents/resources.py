@@ -48,7 +48,10 @@ class Resources:
     seed: int
     code_version: str
     workers: int
+    tool_timeout_s: float | None = None
+    """Seconds for one tool call, all attempts included; None for as long as it takes."""
     faults: frozenset[str] = frozenset()
+    """As `swarmlab.agents.faults` reads them."""
     counts: Counts = field(default_factory=Counts)
     prompts: Prompts = field(default_factory=Prompts)
     answered: list[tuple[int, str]] = field(default_factory=list)

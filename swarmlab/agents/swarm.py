@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 from swarmlab.agents.answer import Answer, answer_from_dict, assemble
 from swarmlab.agents.contexts import Board
@@ -11,7 +12,7 @@ from swarmlab.agents.report import write_report
 from swarmlab.agents.resources import Contribution, Resources
 from swarmlab.agents.rosters import ROSTERS, Agent
 from swarmlab.agents.turn import take_turn
-from swarmlab.tools.cache import content_key
+from swarmlab.tools.cache import Cost, content_key
 
 
 async def run_swarm(run: Resources) -> Answer:
@@ -25,23 +26,45 @@ async def run_swarm(run: Resources) -> Answer:
         A model call failed; the spans up to then are in the tracer.
     """
     with run.tracer.span("framework", "run"):
-        keeps = "analyses" in run.cache.layers
-        key = _analysis_key(run) if keeps else ""
-        stored = run.cache.get("analyses", key)
-        if stored is not None:
-            with run.tracer.span("result", "stored analysis", cached=True):
-                answer = answer_from_dict(stored)
-                run.counts.tool_calls += len({fact.tool for fact in answer.facts})
-                return answer
-        said = await _discuss(run)
-        outputs = [span_id for c in said for span_id in c.outputs]
-        with run.tracer.span("result", "report", links=[c.span_id for c in said], reads=outputs):
-            await run.spend("result_s")
-            answer = assemble(said)
-            answer = replace(answer, report=write_report(answer, run.brief, run.dataset, run.questions))
-        if keeps and not answer.errors:
-            run.cache.put("analyses", key, answer.as_dict())
-        return answer
+        if "analyses" not in run.cache.layers:
+            return await _analyse(run)
+
+        fresh: list[Answer] = []
+
+        async def compute() -> tuple[dict[str, Any], Cost]:
+            start_ns = run.clock.now_ns()
+            answer = await _analyse(run)
+            fresh.append(answer)
+            if answer.errors:
+                raise _IncompleteError
+            tokens = run.counts.prompt_tokens + run.counts.completion_tokens
+            return answer.as_dict(), Cost((run.clock.now_ns() - start_ns) / 1e9, tokens)
+
+        try:
+            fetched = await run.cache.fetch(
+                "analyses", _analysis_key(run), compute, tag=run.level.name, data=run.dataset.fingerprint
+            )
+        except _IncompleteError:
+            return fresh[-1]
+        if not fetched.is_hit:
+            return fresh[-1]
+        with run.tracer.span("result", "stored analysis", cached=True):
+            answer = answer_from_dict(fetched.value)
+            run.counts.tool_calls += len({fact.tool for fact in answer.facts})
+            return answer
+
+
+class _IncompleteError(Exception):
+    """An answer is not kept, for some of its tools failed."""
+
+
+async def _analyse(run: Resources) -> Answer:
+    said = await _discuss(run)
+    outputs = [span_id for c in said for span_id in c.outputs]
+    with run.tracer.span("result", "report", links=[c.span_id for c in said], reads=outputs):
+        await run.spend("result_s")
+        answer = assemble(said)
+        return replace(answer, report=write_report(answer, run.brief, run.dataset, run.questions))
 
 
 async def _discuss(run: Resources) -> Sequence[Contribution]:

@@ -14,6 +14,7 @@ from swarmlab.models.profile import Profile, ToolCosts
 from swarmlab.tools import Fact, Scope, SharedFrame, ToolAnswer, run_tool
 from swarmlab.tools.cache import Cache, content_key
 from swarmlab.tools.run import Impl, worded
+from swarmlab.tools.workers import Workers
 from swarmlab.trace.clock import Clock
 from swarmlab.trace.processor_sharing import ProcessorSharing
 
@@ -24,18 +25,27 @@ class ToolRunner(Protocol):
     async def answer(self, name: str, scope: Scope, impl: Impl) -> ToolAnswer:
         """Run a tool; raises ToolError when it fails."""
 
+    def close(self) -> None:
+        """End what the tools ran in."""
+
 
 class MeasuredTools:
     """Computes each answer in a thread, on one shared frame where the implementation is vectorized."""
 
     def __init__(self, dataset: Dataset, clock: Clock) -> None:
         self._dataset = dataset
-        self._clock = clock
+        self._workers = Workers(clock)
         self._shared = SharedFrame(dataset)
 
     async def answer(self, name: str, scope: Scope, impl: Impl) -> ToolAnswer:
         """Run a tool off the event loop."""
-        return await self._clock.work(partial(run_tool, name, scope, self._dataset, impl, self._shared))
+        asked = (name, scope, self._dataset, impl, self._shared)
+        answer: ToolAnswer = await self._workers.call(name, "thread", run_tool, *asked)
+        return answer
+
+    def close(self) -> None:
+        """End the threads, those of tools that hang excepted."""
+        self._workers.close()
 
 
 class ToolAnswers:
@@ -122,3 +132,6 @@ class SimulatedTools:
                 self._is_loaded = True
         await processors.serve(compute_s)
         return answer
+
+    def close(self) -> None:
+        """Nothing to end."""

@@ -1,12 +1,15 @@
 """One agent's turn: view, tool requests, draft, decisions. Every step is a span under the agent's own."""
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
+from typing import Any
 
 from swarmlab.agents.calls import Reply, ask, prompt_length
 from swarmlab.agents.contexts import Board, View, build_view, lines_of, words
+from swarmlab.agents.faults import fault_of, faulty_answer
 from swarmlab.agents.prompts import (
     DECIDE_SYSTEM,
     choose_tools_prompt,
@@ -23,8 +26,12 @@ from swarmlab.agents.resources import Contribution, Resources
 from swarmlab.agents.rosters import Agent
 from swarmlab.errors import ModelError, ToolError
 from swarmlab.tools import TOOLS, Fact, Scope, ToolAnswer
-from swarmlab.tools.cache import content_key
-from swarmlab.tools.executor import run_calls
+from swarmlab.tools.answer_check import answer_problem
+from swarmlab.tools.cache import Cost, content_key
+from swarmlab.tools.executor import Call, run_calls
+
+TOOL_ATTEMPTS = 3
+"""How often a tool is tried whose error was transient."""
 
 EVIDENCE_LINES = 2
 """Facts put beside a decision question: those of the agent's knowledge that share most words with it."""
@@ -105,10 +112,13 @@ class Used:
 async def _use_tools(run: Resources, agent: Agent, requests: Sequence[str]) -> Used:
     """Run the agent's tool requests."""
     run.counts.tool_calls += len(requests)
-    spans: dict[str, str] = {}
-    last_in_slot: dict[int, str] = {}
-    calls = [partial(_call_tool, run, agent, name, spans, last_in_slot) for name in requests]
-    outcomes = await run_calls(calls, schedule=run.level.tool_schedule, workers=run.workers)
+    batch = _Batch(run, agent)
+    calls = [
+        Call(name, partial(_call_tool, batch, name), timeout_s=run.tool_timeout_s, attempts=TOOL_ATTEMPTS)
+        for name in requests
+    ]
+    spans = batch.spans
+    outcomes = await run_calls(calls, schedule=run.level.tool_schedule, workers=run.workers, clock=run.clock)
     answers = tuple(o.value for o in outcomes if o.value is not None)
     return Used(
         answers=answers,
@@ -118,25 +128,66 @@ async def _use_tools(run: Resources, agent: Agent, requests: Sequence[str]) -> U
     )
 
 
-async def _call_tool(
-    run: Resources, agent: Agent, name: str, spans: dict[str, str], last_in_slot: dict[int, str], slot: int
-) -> ToolAnswer:
+@dataclass(frozen=True)
+class _Batch:
+    """The tool calls that one agent makes at once."""
+
+    run: Resources
+    agent: Agent
+    spans: dict[str, str] = field(default_factory=dict)
+    """Span of each tool's last attempt."""
+    last_in_slot: dict[int, str] = field(default_factory=dict)
+    attempts: Counter[str] = field(default_factory=Counter)
+
+
+async def _call_tool(batch: _Batch, name: str, slot: int) -> ToolAnswer:
+    run, last_in_slot = batch.run, batch.last_in_slot
+    batch.attempts[name] += 1
     key = _tool_key(name, run.level.tool_impl, run.brief.scope, run.dataset.fingerprint, run.code_version)
     # A call waits for the one that held its slot; of others it needs nothing but the data.
     links = (last_in_slot[slot],) if slot in last_in_slot else ()
-    with run.tracer.span("tool", name, agent=agent.name, links=links, key=key, reads=()) as span:
-        spans[name] = last_in_slot[slot] = span.span_id
-        if name in run.faults:
-            raise ToolError(name, "fault switched on for this run")
-        stored = run.cache.get("tools", key)
-        if stored is not None:
-            span.cached = True
-            return ToolAnswer(name, tuple(Fact(**fact) for fact in stored["facts"]), stored["text"])
+    attempt, tracer = batch.attempts[name], run.tracer
+    with tracer.span(
+        "tool", name, agent=batch.agent.name, links=links, key=key, reads=(), attempt=attempt
+    ) as span:
+        batch.spans[name] = last_in_slot[slot] = span.span_id
+        if "tools" not in run.cache.layers:
+            return await _answer(run, name, attempt)
+
+        fresh: list[ToolAnswer] = []
+
+        async def compute() -> tuple[dict[str, Any], Cost]:
+            start_ns = run.clock.now_ns()
+            answer = await _answer(run, name, attempt)
+            fresh.append(answer)
+            kept = {"facts": _facts_as_dicts(answer.facts), "text": answer.text}
+            return kept, Cost((run.clock.now_ns() - start_ns) / 1e9)
+
+        fetched = await run.cache.fetch("tools", key, compute, tag=name, data=run.dataset.fingerprint)
+        if not fetched.is_hit:
+            return fresh[-1]
+        span.cached = True
+        kept = fetched.value
+        return ToolAnswer(name, tuple(Fact(**fact) for fact in kept["facts"]), kept["text"])
+
+
+@lru_cache(maxsize=256)
+def _facts_as_dicts(facts: tuple[Fact, ...]) -> list[dict[str, Any]]:
+    """For writing only: a simulation has the same facts written again and again."""
+    return [fact.as_dict() for fact in facts]
+
+
+async def _answer(run: Resources, name: str, attempt: int) -> ToolAnswer:
+    """Have a tool answer, and look at what it hands over before anyone stores or reads it."""
+    fault = fault_of(run.faults, name)
+    if fault is None or (fault == "flaky" and attempt > 1):
         answer = await run.tools.answer(name, run.brief.scope, run.level.tool_impl)
-        if "tools" in run.cache.layers:
-            facts = [fact.as_dict() for fact in answer.facts]
-            run.cache.put("tools", key, {"facts": facts, "text": answer.text})
-        return answer
+    else:
+        answer = await faulty_answer(run, name, fault)
+    problem = answer_problem(name, answer)
+    if problem is not None:
+        raise ToolError(name, problem)
+    return answer
 
 
 @lru_cache(maxsize=4096)

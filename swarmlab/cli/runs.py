@@ -35,8 +35,16 @@ def run(
     brief: Annotated[Path | None, typer.Option(help="Brief, a YAML file.")] = None,
     repeats: Annotated[int | None, typer.Option(help="Runs of each level and cache state.")] = None,
     cache: Annotated[Cache | None, typer.Option(help="State of the cache when a run starts.")] = None,
+    cache_place: Annotated[
+        str | None, typer.Option(help="Folder or database address that warm runs share.")
+    ] = None,
     jobs: Jobs = None,
-    fault: Annotated[list[str] | None, typer.Option(help="Make this tool fail (repeatable).")] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="Break a tool: TOOL or TOOL:fail|hang|garbage|flaky (repeatable)."),
+    ] = None,
+    tool_timeout: Annotated[float | None, typer.Option(help="Seconds for one tool call.")] = None,
+    deadline: Annotated[float | None, typer.Option(help="Seconds for one run.")] = None,
     out: Out = Path("results"),
 ) -> None:
     """Run an experiment: every level on the same work, then compare and say where the time went."""
@@ -54,7 +62,10 @@ def run(
         brief=None if brief is None else str(brief.resolve()),
         repeats=repeats,
         cache=cache,
+        cache_place=cache_place,
         faults=tuple(fault) if fault else None,
+        tool_timeout_s=tool_timeout,
+        deadline_s=deadline,
     )
     result = _execute(console, plan, jobs)
     _show(console, result, result.terminal_tables())

@@ -12,10 +12,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from swarmlab.agents.brief import load_brief
+from swarmlab.agents.faults import check_faults
 from swarmlab.agents.levels import make_level
 from swarmlab.data import Dataset, open_dataset
 from swarmlab.errors import SpecError, first_problem
-from swarmlab.lab.experiment import Cell, Spec, check_faults, default_spec, expand, load_spec
+from swarmlab.lab.experiment import Cell, Spec, check_place, default_spec, expand, load_spec
 from swarmlab.lab.publish import publish, write_plan
 from swarmlab.lab.results import Result, republish
 from swarmlab.lab.runner import check_jobs, finished_record, run_cells
@@ -171,6 +172,7 @@ def make_cell(fields: Mapping[str, Any]) -> Cell:
     except ValidationError as error:
         raise SpecError(f"cell: {first_problem(error)}") from error
     check_faults(checked.faults)
+    check_place(checked.cache_place)
     return (
         checked if checked.out else checked.model_copy(update={"out": tempfile.mkdtemp(prefix="swarmlab-")})
     )

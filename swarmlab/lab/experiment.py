@@ -4,7 +4,7 @@ A cell is one run: its fields say everything that can change its result, and its
 """
 
 import random
-from collections.abc import Sequence
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -13,14 +13,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 import swarmlab
 from swarmlab.agents.brief import Brief, load_brief
-from swarmlab.agents.levels import LEVELS, Level, make_level
+from swarmlab.agents.faults import check_faults
+from swarmlab.agents.levels import LEVELS, Layer, Level, make_level
 from swarmlab.data import Dataset
 from swarmlab.errors import SpecError, first_problem
 from swarmlab.lab.ablation import Ablation, named_level, override_ablation
 from swarmlab.models.profile import profile_hash
 from swarmlab.records.design import Design
-from swarmlab.tools import TOOLS
-from swarmlab.tools.cache import content_key
+from swarmlab.tools.cache import Limits, content_key
 
 CacheState = Literal["cold", "warm"]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -46,12 +46,24 @@ class Spec(BaseModel):
     exams: Annotated[int, Field(ge=1, le=1000)] = 1
     """Exams that the repeats take in turn, each drawn from a seed of its own: `seed`, `seed` + 1, …"""
     cache: Literal["cold", "warm", "both"] = "both"
+    cache_place: str | None = None
+    """A folder or a database's address that warm runs share, with other experiments and people too; None for
+    a cache of each level's own. Cold runs never read it."""
+    cache_ttl_s: dict[Layer, Seconds] = Field(default_factory=dict)
+    """Age from which a layer's entries are computed again; a layer that is not named keeps them for ever."""
+    cache_max_bytes: Annotated[int, Field(ge=1)] = Limits().max_bytes or 1
+    """Of a cache; beyond it the entries used least recently go."""
     repeats: Annotated[int, Field(ge=1, le=1000)] = 1
     seed: Seed = 0
     workers: Workers = 4
     timeout_s: Seconds = 1800.0
+    """After which a run's notebook is ended, whatever it is at."""
+    deadline_s: Seconds | None = None
+    """Of a run, by its own clock: later it is cancelled, and its record says so."""
+    tool_timeout_s: Seconds = 600.0
+    """Of one tool call: later it is given up, and the others' answers are kept."""
     faults: tuple[str, ...] = ()
-    """Tools that are made to fail, to see that failures are reported."""
+    """Tools that are made to fail, to see that failures are reported; see `swarmlab.agents.faults`."""
 
     @model_validator(mode="after")
     def _take_levels_of_the_ablation(self) -> Self:
@@ -107,6 +119,9 @@ class Cell(BaseModel):
     profile_hash: str = ""
     """Of a simulated model: the hash of its profile's figures."""
     cache_state: CacheState
+    cache_place: str | None = None
+    cache_ttl_s: tuple[tuple[Layer, Seconds], ...] = ()
+    cache_max_bytes: Annotated[int, Field(ge=1)] = Limits().max_bytes or 1
     repeat: Annotated[int, Field(ge=0)]
     order: Annotated[int, Field(ge=0)]
     seed: Seed
@@ -114,6 +129,8 @@ class Cell(BaseModel):
     """The experiment's briefs and seeds, of which this cell has one each; empty for a cell made by hand."""
     workers: Workers
     timeout_s: Seconds
+    deadline_s: Seconds | None = None
+    tool_timeout_s: Seconds = 600.0
     faults: tuple[str, ...] = ()
     code_version: str
     out: str
@@ -164,7 +181,7 @@ class Cell(BaseModel):
 
     def _hash(self, *leave_out: str) -> str:
         # Where, when and under which name a run is made changes nothing in it.
-        apart = {"out", "order", "timeout_s", "data_name", *leave_out}
+        apart = {"out", "order", "timeout_s", "data_name", "cache_place", *leave_out}
         return content_key(self.model_dump(mode="json", exclude=apart))
 
 
@@ -223,6 +240,9 @@ def expand(spec: Spec, dataset: Dataset, *, code_version: str, out: Path) -> lis
     """
     states: tuple[CacheState, ...] = ("cold", "warm") if spec.cache == "both" else (spec.cache,)
     data = str(Path(spec.data).expanduser().resolve()) if dataset.source == "file" else spec.data
+    place = spec.cache_place
+    if place is not None and "://" not in place:
+        place = str(Path(place).expanduser().resolve())
     draw = random.Random(spec.seed)
     cells: list[Cell] = []
     for repeat, levels in enumerate(spec.blocks()):
@@ -242,12 +262,17 @@ def expand(spec: Spec, dataset: Dataset, *, code_version: str, out: Path) -> lis
                     base_url=spec.base_url,
                     profile_hash=profile_hash(spec.model),
                     cache_state=state,
+                    cache_place=place,
+                    cache_ttl_s=tuple(sorted(spec.cache_ttl_s.items())),
+                    cache_max_bytes=spec.cache_max_bytes,
                     repeat=repeat,
                     order=len(cells),
                     seed=seed,
                     works_id=spec.works_id,
                     workers=spec.workers,
                     timeout_s=spec.timeout_s,
+                    deadline_s=spec.deadline_s,
+                    tool_timeout_s=spec.tool_timeout_s,
                     faults=spec.faults,
                     code_version=code_version,
                     out=str(out),
@@ -277,15 +302,15 @@ def _check_names(spec: Spec) -> None:
     if repeated:
         raise SpecError(f"level {repeated[0]!r} is listed twice; give each level a name of its own")
     check_faults(spec.faults)
+    check_place(spec.cache_place)
     if spec.briefs and spec.brief != Brief():
         raise SpecError("'brief' and 'briefs' are both given; put the one brief into the list")
 
 
-def check_faults(faults: Sequence[str]) -> None:
-    """Refuse a fault in a tool that does not exist, which would go unnoticed; raises SpecError."""
-    unknown = [tool for tool in faults if tool not in TOOLS]
-    if unknown:
-        raise SpecError(f"faults names an unknown tool {unknown[0]!r}; known: {', '.join(TOOLS)}")
+def check_place(place: str | None) -> None:
+    """Refuse an address with a password, which would be written into notebooks; raises SpecError."""
+    if place is not None and re.match(r"[^/]+://[^/@]*:[^/@]*@", place):
+        raise SpecError("cache_place has a password in it; leave it out and set PGPASSWORD or use ~/.pgpass")
 
 
 def _as_list(value: Any, field: str) -> list[Any]:

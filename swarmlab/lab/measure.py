@@ -37,7 +37,7 @@ from swarmlab.records.alerts import load_rules, with_alerts
 from swarmlab.records.manifest import cpu_reading, other_cpu_share
 from swarmlab.records.record import Record
 from swarmlab.records.store import write_run
-from swarmlab.tools.cache import Cache
+from swarmlab.tools.cache import Cache, Limits
 from swarmlab.trace.clock import Clock, VirtualClock, WallClock
 from swarmlab.trace.spans import Span
 from swarmlab.trace.tracer import Tracer
@@ -190,10 +190,7 @@ async def run_once(cell: Cell, bench: Bench, clock: Clock, cache: Cache | None =
     """
     tracer = Tracer(clock)
     own = cache is None
-    if cache is None:
-        cache = Cache(cell.cache_folder if cell.level.cache else None, cell.level.cache)
-    else:
-        cache = cache.view()
+    cache = _cache_of(cell, clock) if cache is None else cache.view()
     run = Resources(
         brief=cell.brief,
         level=cell.level,
@@ -207,6 +204,7 @@ async def run_once(cell: Cell, bench: Bench, clock: Clock, cache: Cache | None =
         seed=cell.seed,
         code_version=cell.code_version,
         workers=cell.workers,
+        tool_timeout_s=cell.tool_timeout_s,
         faults=frozenset(cell.faults),
     )
     is_wall = clock.kind == "wall"
@@ -218,19 +216,32 @@ async def run_once(cell: Cell, bench: Bench, clock: Clock, cache: Cache | None =
     started_at, before = clock.utc_now(), cpu_reading() if is_wall else None
     answer, error = None, None
     try:
-        answer = await run_swarm(run)
+        async with asyncio.timeout(cell.deadline_s):
+            answer = await run_swarm(run)
         error = "; ".join(answer.errors) or None
+    except TimeoutError:
+        error = f"the run took longer than its deadline of {cell.deadline_s:g} s"
     except SwarmlabError as failure:
         error = str(failure)
     except Exception as failure:  # noqa: BLE001 - whatever broke the run, it stays a row, with its error.
         error = f"{type(failure).__name__}: {failure}"
     finally:
         other_cpu = None if before is None else other_cpu_share(before, cpu_reading())
+        run.tools.close()
         if own:
             cache.close()
     spans = tuple(tracer.finished())
     instrument_ns = span_ns * len(spans)
     return Measured(spans, answer, error, run, other_cpu, load1, started_at, instrument_ns)
+
+
+def _cache_of(cell: Cell, clock: Clock) -> Cache:
+    """The cell's own cache or, for a warm run, the one it shares with others."""
+    place: Path | str | None = cell.cache_folder if cell.level.cache else None
+    if cell.level.cache and cell.cache_state == "warm" and cell.cache_place is not None:
+        place = cell.cache_place if "://" in cell.cache_place else Path(cell.cache_place)
+    limits = Limits(max_bytes=cell.cache_max_bytes, ttl_s=dict(cell.cache_ttl_s))
+    return Cache(place, cell.level.cache, clock=clock, limits=limits)
 
 
 def _span_cost_ns(clock: Clock, n_spans: int = 500) -> int:
@@ -268,6 +279,9 @@ def record_of(cell: Cell, bench: Bench, measured: Measured) -> Record:
         n_model_calls=counts.model_calls,
         cache_hits=hits,
         cache_misses=sum(run.cache.misses.values()),
+        cache_saved_s=run.cache.saved_s,
+        cache_saved_tokens=run.cache.saved_tokens,
+        cache_troubles=", ".join(f"{what} {n}" for what, n in sorted(run.cache.troubles.items())) or None,
         cost_usd=_cost_usd(run),
         load_s=None if cell.is_virtual else bench.load_s,
         other_cpu_share=measured.other_cpu,

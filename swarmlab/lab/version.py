@@ -20,14 +20,19 @@ class CodeVersion:
 def code_version() -> CodeVersion:
     """Hash the package's sources and ask git for the commit."""
     package = Path(swarmlab.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".yaml", ".j2")):
-        digest.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes() + b"\0")
     # An installed copy may lie inside some other repository, whose commit would say nothing.
     is_checkout = (package.parent / ".git").exists()
     commit = _git(package, "rev-parse", "HEAD") if is_checkout else None
     dirty = None if commit is None else bool(_git(package, "status", "--porcelain", "--", str(package)))
-    return CodeVersion(digest.hexdigest()[:16], commit, dirty)
+    return CodeVersion(source_hash(package), commit, dirty)
+
+
+def source_hash(package: Path) -> str:
+    """Hash of a package's own sources, by their places in it."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".yaml", ".j2")):
+        digest.update(str(path.relative_to(package)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

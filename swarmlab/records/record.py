@@ -97,6 +97,11 @@ class Record(BaseModel):
     """Hash of all tool facts: equal wherever only lossless switches differ."""
     keyword_accuracy: Share | None = None
     chance_accuracy: Share | None = None
+    cache_saved_s: Seconds | None = None
+    """What the answers found in the cache had taken to compute, a whole analysis counted once."""
+    cache_saved_tokens: Count | None = None
+    cache_troubles: str | None = None
+    """What befell the cache, with counts: damaged entries, say, or a full disk; None where nothing did."""
     slowest_tool: str | None = None
     load1: Annotated[float, Field(ge=0.0)] | None = None
     """The machine's one-minute load average when the run started."""

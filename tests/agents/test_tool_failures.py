@@ -1,17 +1,22 @@
 """A tool that fails costs its siblings nothing, is named, and leaves a gap that the reader sees."""
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 from scripted import Sales, ScriptedChat, Sent, chat_of, level, loaded, resources
 
 from swarmlab.agents import tool_runs
+from swarmlab.agents.faults import check_faults
 from swarmlab.agents.rosters import ROSTERS
 from swarmlab.agents.swarm import run_swarm
-from swarmlab.errors import ModelError, ToolError
+from swarmlab.agents.tool_runs import MeasuredTools
+from swarmlab.errors import ModelError, SpecError, ToolError
 from swarmlab.tools import TOOLS
 from swarmlab.trace.check import check_spans
+from swarmlab.trace.clock import VirtualClock
+from swarmlab.trace.tracer import Tracer
 
 
 @pytest.mark.parametrize("schedule", ["sequential", "parallel"])
@@ -109,3 +114,64 @@ async def test_a_run_that_breaks_off_does_not_wait_for_other_agents_tools(
     check_spans(spans)
     assert [span.status for span in spans if span.name == "kpis"] == ["error"]
     assert any(s.agent == "data" and s.category == "coordination" and s.status == "error" for s in spans)
+
+
+@pytest.mark.parametrize("schedule", ["sequential", "parallel"])
+@pytest.mark.parametrize("cache", [(), ("tools",)])
+def test_a_tool_that_hangs_is_given_up(
+    sales: Sales, schedule: str, cache: tuple[str, ...], tmp_path: Path
+) -> None:
+    """At its deadline it is named, the eleven others' facts are kept, and nothing of it is stored."""
+    at, clock = level(tool_schedule=schedule, cache=cache), VirtualClock()
+    timed = {"clock": clock, "tracer": Tracer(clock), "tools": MeasuredTools(sales.dataset, clock)}
+    run = resources(sales, at, folder=tmp_path, **timed, faults=frozenset({"kpis:hang"}), tool_timeout_s=5.0)
+    answer = clock.run(run_swarm(run))
+    assert answer.errors == ("tool kpis failed: took longer than 5 s",)
+    assert {fact.tool for fact in answer.facts} == set(TOOLS) - {"kpis"}
+    assert clock.now_ns() == 5 * 10**9
+    sound = resources(sales, at, folder=tmp_path, **timed | {"tracer": Tracer(clock)})
+    again = clock.run(run_swarm(sound))
+    assert again.errors == ()
+    assert sound.cache.hits["tools"] == (11 if cache else 0)
+
+
+async def test_garbage_is_refused_and_never_stored(sales: Sales, tmp_path: Path) -> None:
+    """What is no answer fails its tool by name; the next run computes it."""
+    at = level(cache=("tools",))
+    answer = await run_swarm(resources(sales, at, folder=tmp_path, faults=frozenset({"roi:garbage"})))
+    assert answer.errors == ("tool roi failed: it returned str, not an answer",)
+    sound = resources(sales, at, folder=tmp_path)
+    assert (await run_swarm(sound)).errors == ()
+    assert (sound.cache.hits["tools"], sound.cache.misses["tools"]) == (11, 1)
+
+
+async def test_a_lost_connection_is_tried_again(sales: Sales) -> None:
+    """A transient error costs an attempt, which has a span of its own, and no fact."""
+    run = resources(sales, level(), faults=frozenset({"kpis:flaky"}))
+    answer = await run_swarm(run)
+    assert answer.errors == ()
+    assert answer.facts == (await run_swarm(resources(sales, level()))).facts
+    spans = [span for span in run.tracer.finished() if span.name == "kpis"]
+    assert [(span.attempt, span.status) for span in spans] == [(1, "error"), (2, "ok")]
+
+
+async def test_a_hung_thread_holds_up_nobody(sales: Sales, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tool that blocks its thread for good is left behind; the run ends, and closing it does not wait."""
+    real, never = tool_runs.run_tool, threading.Event()
+
+    def blocking(name: str, *rest: object) -> object:
+        return never.wait() if name == "kpis" else real(name, *rest)
+
+    monkeypatch.setattr(tool_runs, "run_tool", blocking)
+    run = resources(sales, level(tool_schedule="parallel"), tool_timeout_s=4.0)
+    answer = await run_swarm(run)
+    run.tools.close()
+    never.set()
+    assert answer.errors == ("tool kpis failed: took longer than 4 s",)
+
+
+@pytest.mark.parametrize("fault", ["nothing", "kpis:nothing"])
+def test_unknown_faults_are_refused(fault: str) -> None:
+    """A tool or a kind of fault that does not exist is named, with those that do."""
+    with pytest.raises(SpecError, match="known: "):
+        check_faults([fault])

@@ -183,13 +183,24 @@ CHANGES: dict[str, Any] = {
     "model": "other",
     "base_url": "http://localhost",
     "cache_state": "warm",
+    "cache_ttl_s": (("tools", 60.0),),
+    "cache_max_bytes": 1,
     "repeat": 1,
     "seed": 1,
     "workers": 2,
+    "deadline_s": 5.0,
+    "tool_timeout_s": 5.0,
     "faults": ("kpis",),
     "code_version": "other",
 }
-NO_CHANGE = {"out": "elsewhere", "order": 9, "timeout_s": 1.0, "data_name": "renamed", "works_id": "other"}
+NO_CHANGE = {
+    "out": "elsewhere",
+    "order": 9,
+    "timeout_s": 1.0,
+    "data_name": "renamed",
+    "works_id": "other",
+    "cache_place": "elsewhere",
+}
 
 
 @pytest.mark.parametrize("field", list(Cell.model_fields))
@@ -280,3 +291,16 @@ def test_the_command_line_may_name_the_specs_own_levels(tmp_path: Path) -> None:
     spec = load_spec(path, levels=["own", "full"])
     assert [level.name for level in spec.levels] == ["own", "full"]
     assert spec.levels[0].cache == ()
+
+
+def test_a_place_with_a_password_is_refused() -> None:
+    """An address ends up in notebooks and manifests; the password has to come from elsewhere."""
+    with pytest.raises(SpecError, match="PGPASSWORD"):
+        load_spec(None, cache_place="postgresql+psycopg://me:secret@host/db")
+    assert load_spec(None, cache_place="postgresql+psycopg://me@host/db").cache_place is not None
+
+
+def test_a_relative_place_is_the_same_wherever_the_notebook_runs() -> None:
+    """A folder named from where the command is given is that folder in the kernel too."""
+    cells = _expand(load_spec(None, cache_place="shared"))
+    assert {cell.cache_place for cell in cells} == {str(Path("shared").resolve())}

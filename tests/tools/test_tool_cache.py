@@ -1,20 +1,19 @@
 """The cache on disk: a dict as far as its layers are on, and never a damaged or stale value."""
 
+import multiprocessing
 import sqlite3
 import stat
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from swarmlab.errors import StoreError
-from swarmlab.tools.cache import Cache, content_key
+from swarmlab.tools.cache import Cache, Cost, open_store
 
 LAYERS = ("tools", "completions", "analyses")
 
@@ -88,35 +87,6 @@ TestCacheAsADict = CacheAsADict.TestCase
 TestCacheAsADict.settings = settings(max_examples=25, stateful_step_count=15, deadline=None)
 
 
-@pytest.mark.parametrize("damage", [b'{"n": 2}', b'{"n": \xff}', b"", b"\x00"])
-def test_a_damaged_value_is_a_miss_and_can_be_stored_again(tmp_path: Path, damage: bytes) -> None:
-    """A value that does not fit its checksum, text or not, is never returned; computing it again mends it."""
-    cache = Cache(tmp_path, LAYERS)
-    cache.put("tools", "k", {"n": 1})
-    with sqlite3.connect(tmp_path / "cache.sqlite") as direct:
-        direct.execute("UPDATE entries SET value = CAST(? AS TEXT)", (damage,))
-    direct.close()
-    assert cache.get("tools", "k") is None
-    assert (cache.hits.total(), cache.misses.total()) == (0, 1)
-    cache.put("tools", "k", {"n": 1})
-    assert cache.get("tools", "k") == {"n": 1}
-    cache.close()
-
-
-def test_a_byte_flipped_in_the_file_is_detected(tmp_path: Path) -> None:
-    """One bit changed in the database file itself makes the entry a miss."""
-    cache = Cache(tmp_path, LAYERS)
-    cache.put("tools", "k", {"word": "elderflower"})
-    cache.close()  # the last one to close moves the journal into the database
-    path = tmp_path / "cache.sqlite"
-    content = path.read_bytes()
-    assert content.count(b"elderflower") == 1
-    path.write_bytes(content.replace(b"elderflower", b"elderflowes"))
-    cache = Cache(tmp_path, LAYERS)
-    assert cache.get("tools", "k") is None
-    cache.close()
-
-
 def test_layers_are_apart(tmp_path: Path) -> None:
     """The same key in two layers is two entries."""
     cache = Cache(tmp_path, LAYERS)
@@ -147,27 +117,29 @@ def test_in_memory_nothing_is_shared(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not list(tmp_path.iterdir())
 
 
-WRITER = """
-import sys
-from pathlib import Path
-from swarmlab.tools.cache import Cache
-cache = Cache(Path(sys.argv[1]), ["tools"])
-for number in range(100):
-    cache.put("tools", f"{sys.argv[2]}-{number}", {"by": sys.argv[2], "n": number})
-    cache.put("tools", "both", {"by": sys.argv[2]})
-cache.close()
-"""
+def _write(folder: Path, name: str) -> None:
+    cache = Cache(folder, ["tools"])
+    for number in range(100):
+        cache.put("tools", f"{name}-{number}", {"by": name, "n": number})
+        cache.put("tools", "both", {"by": name})
+    cache.close()
 
 
 def test_two_processes_write_at_the_same_time(tmp_path: Path) -> None:
     """Every entry of both writers is there afterwards, and one they both wrote is one of theirs, whole."""
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), name]) for name in "ab"]
-    assert [writer.wait(60) for writer in writers] == [0, 0]
+    fork = multiprocessing.get_context("fork")
+    writers = [fork.Process(target=_write, args=(tmp_path, name)) for name in "ab"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    assert [writer.exitcode for writer in writers] == [0, 0]
     cache = Cache(tmp_path, LAYERS)
     for name in "ab":
         for number in range(100):
             assert cache.get("tools", f"{name}-{number}") == {"by": name, "n": number}
     assert cache.get("tools", "both") in ({"by": "a"}, {"by": "b"})
+    assert cache.troubles == {}
     cache.close()
 
 
@@ -178,13 +150,76 @@ def test_the_folder_is_private(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_hold_a_cache_is_a_clear_error(tmp_path: Path) -> None:
-    """A file where the folder should be, or a file that is no database, names the place."""
+    """A file where the folder should be is an error that names the place."""
     (tmp_path / "file").write_text("text")
-    with pytest.raises(StoreError, match="file"):
+    with pytest.raises(StoreError, match=r"file cannot be opened: .*exists"):
         Cache(tmp_path / "file", LAYERS)
-    (tmp_path / "cache.sqlite").write_text("this is no database, but long enough to be asked" * 40)
-    with pytest.raises(StoreError, match="cannot be opened"):
+
+
+def test_a_closed_cache_says_so(tmp_path: Path) -> None:
+    """Closing twice is nothing; to use it afterwards is an error, not an answer from nowhere."""
+    cache = Cache(tmp_path, LAYERS)
+    cache.close()
+    cache.close()
+    with pytest.raises(StoreError, match="is closed"):
+        cache.get("tools", "k")
+
+
+def test_nobody_shares_an_object(tmp_path: Path) -> None:
+    """What a caller does to a value it put or got is not seen by the next who gets it."""
+    for cache in (Cache(tmp_path, LAYERS), Cache(None, LAYERS)):
+        value = {"facts": [1, 2]}
+        cache.put("tools", "k", value)
+        value["facts"].append(3)
+        cache.get("tools", "k")["facts"].append(4)
+        assert cache.get("tools", "k") == {"facts": [1, 2]}
+        cache.close()
+
+
+def test_views_share_entries_and_count_for_themselves() -> None:
+    """Hits, misses and what they saved belong to the run that had them."""
+    one = Cache(None, LAYERS)
+    other = one.view()
+    assert one.get("tools", "k") is None
+    one.put("tools", "k", 1, Cost(2.5, 30))
+    assert [other.get("tools", "k"), other.get("tools", "k")] == [1, 1]
+    assert (one.hits.total(), one.misses.total(), one.saved_s, one.saved_tokens) == (0, 1, 0.0, 0)
+    assert (other.hits.total(), other.misses.total(), other.saved_s, other.saved_tokens) == (2, 0, 5.0, 60)
+
+
+def test_a_stored_answer_reads_as_it_was_computed(tmp_path: Path) -> None:
+    """Names keep their order, text its odd characters, and whole numbers stay whole."""
+    value = {"z": 1, "a": 1.0, "\ud800": "é\u2028\x00", "big": 2**70, "tiny": 5e-324, "zero": -0.0}
+    Cache(tmp_path, LAYERS).put("tools", "k", value)
+    found = Cache(tmp_path, LAYERS).get("tools", "k")
+    assert repr(found) == repr(value)
+
+
+def test_a_cache_of_the_layout_before_is_begun_anew(tmp_path: Path) -> None:
+    """Its entries have no seal, and their keys name other code: they go, and the file serves on."""
+    with sqlite3.connect(tmp_path / "cache.sqlite") as old:
+        old.execute("CREATE TABLE entries (layer TEXT, key TEXT, value TEXT, checksum TEXT)")
+        old.execute("INSERT INTO entries VALUES ('tools', 'k', '1', 'x')")
+    old.close()
+    cache = Cache(tmp_path, LAYERS)
+    assert cache.get("tools", "k") is None
+    cache.put("tools", "k", 1)
+    assert cache.get("tools", "k") == 1
+    cache.close()
+    assert not list(tmp_path.glob("*quarantined*"))
+
+
+def test_a_newer_layout_is_refused(tmp_path: Path) -> None:
+    """A file that a newer swarmlab has written is left as it is, and the error says what to do."""
+    Cache(tmp_path, LAYERS).close()
+    with sqlite3.connect(tmp_path / "cache.sqlite") as newer:
+        newer.execute("UPDATE swarmlab_cache_totals SET layout = 9")
+        newer.execute("PRAGMA user_version = 9")
+    newer.close()
+    before = (tmp_path / "cache.sqlite").read_bytes()
+    with pytest.raises(StoreError, match=r"layout 9.*upgrade swarmlab, or delete"):
         Cache(tmp_path, LAYERS)
+    assert (tmp_path / "cache.sqlite").read_bytes() == before
 
 
 def test_a_value_json_cannot_hold_is_refused(tmp_path: Path) -> None:
@@ -196,14 +231,19 @@ def test_a_value_json_cannot_hold_is_refused(tmp_path: Path) -> None:
     cache.close()
 
 
-@given(parts=VALUES, name=st.text(max_size=5), value=st.integers(10**6, 10**7))
-def test_the_key_depends_on_every_part(parts: dict[str, Any], name: str, value: int) -> None:
-    """Adding or changing any part gives another key."""
-    assert content_key({**parts, name: value}) != content_key(parts)
-    assert content_key({**parts, name: value}) != content_key({**parts, name: value + 1})
-
-
-@given(parts=VALUES)
-def test_the_key_does_not_depend_on_the_order_of_parts(parts: dict[str, Any]) -> None:
-    """The same parts in another order are the same content."""
-    assert content_key(dict(reversed(parts.items()))) == content_key(parts)
+def test_a_cleared_cache_gives_its_space_back(tmp_path: Path) -> None:
+    """The file shrinks, also while another process has it open."""
+    cache = Cache(tmp_path, LAYERS)
+    for number in range(100):
+        cache.put("tools", f"k{number}", "x" * 10_000)
+    store = open_store(tmp_path)
+    store.shrink()
+    full = (tmp_path / "cache.sqlite").stat().st_size
+    assert store.clear().n == 100
+    store.shrink()
+    assert full > 1_000_000
+    assert (tmp_path / "cache.sqlite").stat().st_size < 100_000
+    cache.put("tools", "k", 1)
+    store.close()
+    cache.close()
+    assert open_store(tmp_path).stats().layers[0].n == 1

@@ -79,10 +79,10 @@ class SimulatedWorld:
         self._briefs = briefs
         self._server = SimulatedServer(profile, self.clock, seed)
         self._bench = _bench(simulator.bench(cell, self.clock), profile, self._server)
-        self._cache = Cache(None, cell.level.cache)
+        self._cache = Cache(None, cell.level.cache, clock=self.clock)
 
     async def run(self, request: Request) -> Outcome:
-        """Run one analysis among the others; it finds in the cache what those that ended before have left."""
+        """Run one analysis among the others; it finds in the cache what they left, or waits for it."""
         cell = self._cell.model_copy(
             update={
                 "brief": self._briefs[request.brief],

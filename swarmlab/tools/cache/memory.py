@@ -1,0 +1,63 @@
+"""Entries in memory, as text so that nobody shares an object; those used least recently go first."""
+
+import threading
+from collections import OrderedDict
+
+from swarmlab.tools.cache.entry import Entry
+
+Name = tuple[str, str]
+"""Layer and key."""
+
+
+class Memory:
+    """The fastest tier, and the only one of a cache without a place.
+
+    Parameters
+    ----------
+    max_bytes
+        Of all entries; None for no limit.
+    """
+
+    def __init__(self, max_bytes: int | None) -> None:
+        self._max_bytes = max_bytes
+        self._entries: OrderedDict[Name, Entry] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def find(self, name: Name) -> Entry | None:
+        """Return an entry and mark it as used."""
+        with self._lock:
+            entry = self._entries.get(name)
+            if entry is not None:
+                self._entries.move_to_end(name)
+            return entry
+
+    def add(self, entry: Entry) -> int:
+        """Keep an entry; return how many others had to go for it, itself counted when it is too large."""
+        with self._lock:
+            self._drop((entry.layer, entry.key))
+            if self._max_bytes is not None and entry.size > self._max_bytes:
+                return 1
+            self._entries[entry.layer, entry.key] = entry
+            self._bytes += entry.size
+            evicted = 0
+            while self._max_bytes is not None and self._bytes > self._max_bytes:
+                self._drop(next(iter(self._entries)))
+                evicted += 1
+            return evicted
+
+    def drop(self, name: Name) -> None:
+        """Forget an entry, if it is there."""
+        with self._lock:
+            self._drop(name)
+
+    def clear(self) -> None:
+        """Forget all entries."""
+        with self._lock:
+            self._entries.clear()
+            self._bytes = 0
+
+    def _drop(self, name: Name) -> None:
+        entry = self._entries.pop(name, None)
+        if entry is not None:
+            self._bytes -= entry.size
