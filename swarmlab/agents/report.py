@@ -12,6 +12,8 @@ from swarmlab.data import Dataset
 from swarmlab.tools import TOOLS, Fact
 
 _OF_ENTITY = re.compile(r"^\w+\.(?P<metric>\w+)\[(?P<dimension>\w+)=(?P<entity>.*)\]$", re.DOTALL)
+_MARKUP = re.compile(r"[\\`*_\[\]#|~!]|^[-+=](?=\s|[-+=])|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
+"""What Markdown may take for code, emphasis, a link, an image, a heading, a list or a cell's end."""
 
 
 def write_report(answer: Answer, brief: Brief, dataset: Dataset, questions: Sequence[Question]) -> str:
@@ -140,6 +142,8 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
+@lru_cache(maxsize=4096)
 def _cell(text: str) -> str:
-    """Names come from the user's file: keep them from breaking the table or becoming HTML."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace(">", "&gt;")
+    """Names come from the user's file: keep them from breaking the table or becoming markup."""
+    escaped = _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
+    return escaped.replace("<", "&lt;").replace(">", "&gt;")

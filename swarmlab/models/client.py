@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from swarmlab.errors import ModelError, RateLimitedError, ServerError
+from swarmlab.errors import RateLimitedError, ServerError
+from swarmlab.models.attempts import gave_up
 from swarmlab.models.author import Draft
 from swarmlab.models.draws import digest, share
 from swarmlab.models.server import Served, SimulatedServer
+from swarmlab.trace.backoff import backoff_s
 
 
 class Delivered(NamedTuple):
@@ -41,20 +43,16 @@ async def deliver(
             least_s = error.retry_after_s if isinstance(error, RateLimitedError) else 0.0
             refused += isinstance(error, RateLimitedError)
             if attempt == most:
-                raise ModelError(
-                    f"simulated:{server.profile.name} gave no answer in {attempt} attempts "
-                    f"(refused {refused}, failed {attempt - refused}): {error}"
-                ) from error
+                raise gave_up(f"simulated:{server.profile.name}", attempt, refused, str(error)) from error
         else:
             busy_ns = served.prefill_ns + served.decode_ns
             return Delivered(served, clock.now_ns() - started_ns - busy_ns, attempt)
-        await clock.sleep(max(backoff_s(server, draft.prompt, draw, attempt), least_s))
+        await clock.sleep(max(wait_s(server, draft.prompt, draw, attempt), least_s))
     raise AssertionError("a profile's max_attempts is at least 1")
 
 
-def backoff_s(server: SimulatedServer, prompt: str, draw: str, attempt: int) -> float:
+def wait_s(server: SimulatedServer, prompt: str, draw: str, attempt: int) -> float:
     """Seconds to wait after an attempt: doubling, and at random between half and the whole of that."""
     retry = server.profile.retry
-    whole_s: float = min(retry.first_wait_s * 2 ** (attempt - 1), retry.max_wait_s)
     drawn = digest(server.profile.seed, server.seed, draw, attempt, "wait", prompt)
-    return whole_s * (1 + share(drawn)) / 2
+    return backoff_s(retry.first_wait_s, retry.max_wait_s, attempt, share(drawn))

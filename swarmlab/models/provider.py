@@ -4,18 +4,24 @@ import os
 from typing import Any
 
 from langchain.chat_models import init_chat_model
+from langchain_core.language_models.chat_models import BaseChatModel
 
 from swarmlab.errors import ModelUnavailableError
+from swarmlab.models.attempts import Retries
 from swarmlab.models.loaded import LoadedModel
+from swarmlab.models.retrying import with_retries
 from swarmlab.trace.clock import Clock
 
 # Providers whose LangChain class takes a `seed`.
 _SEEDED = frozenset({"openai", "azure_openai", "ollama"})
 _KEY_VARIABLE = "OPENAI_API_KEY"
+_RETRIES = Retries()
 
 
-def load_provider(spec: str, *, clock: Clock, seed: int = 0, base_url: str | None = None) -> LoadedModel:
-    """Make the chat model `spec` names, at temperature 0. Nothing is sent yet.
+def load_provider(
+    spec: str, *, clock: Clock, seed: int = 0, base_url: str | None = None, retries: Retries = _RETRIES
+) -> LoadedModel:
+    """Make the chat model `spec` names, at temperature 0, which asks again. Nothing is sent yet.
 
     Parameters
     ----------
@@ -24,6 +30,8 @@ def load_provider(spec: str, *, clock: Clock, seed: int = 0, base_url: str | Non
     base_url
         Address of an OpenAI-compatible server, for `openai:NAME` (`OPENAI_BASE_URL` works too). Such a server
         often wants no key: without `OPENAI_API_KEY` a placeholder is sent.
+    retries
+        How often and how long an answer is asked for.
 
     Raises
     ------
@@ -35,7 +43,7 @@ def load_provider(spec: str, *, clock: Clock, seed: int = 0, base_url: str | Non
         if not spec:
             # LangChain would return a model to be named later.
             raise ValueError("it has no name")
-        chat = init_chat_model(spec, **_settings(spec, seed, base_url))
+        chat = _without_own_retries(spec, _settings(spec, seed, base_url), retries)
     except ImportError as error:
         raise ModelUnavailableError(
             f"model {spec!r} needs a package that is not installed: {error}"
@@ -46,6 +54,7 @@ def load_provider(spec: str, *, clock: Clock, seed: int = 0, base_url: str | Non
             "(models are named simulated, simulated:PROFILE, embedded, embedded:/path/file.gguf or "
             "PROVIDER:NAME, such as openai:NAME)"
         ) from error
+    chat = with_retries(chat, spec, retries, clock)
     return LoadedModel(
         chat=chat,
         writer=chat,
@@ -55,6 +64,15 @@ def load_provider(spec: str, *, clock: Clock, seed: int = 0, base_url: str | Non
         tokens_source="provider",
         context_tokens=None,
     )
+
+
+def _without_own_retries(spec: str, settings: dict[str, Any], retries: Retries) -> BaseChatModel:
+    """The provider's chat model; where its client asks again by itself, unseen, that is switched off."""
+    chat: BaseChatModel = init_chat_model(spec, **settings)
+    known = {name for field, info in type(chat).model_fields.items() for name in (field, info.alias)}
+    limits = {"max_retries": 0, "timeout": retries.timeout_s}
+    taken = {name: value for name, value in limits.items() if name in known}
+    return init_chat_model(spec, **{**settings, **taken}) if taken else chat
 
 
 def _settings(spec: str, seed: int, base_url: str | None) -> dict[str, Any]:

@@ -87,7 +87,7 @@ class Cache:
         """Return the stored value, or None; counts a hit or a miss when the layer is in use."""
         if layer not in self.layers:
             return None
-        entry = self._tiers.find((layer, self._prefix + key), self.troubles)
+        entry = self._tiers.find(self._name(layer, key), self.troubles)
         if entry is None:
             with self._lock:
                 self.misses[layer] += 1
@@ -112,7 +112,7 @@ class Cache:
             JSON cannot hold the value.
         """
         if layer in self.layers:
-            entry = self._entry((layer, self._prefix + key), value, cost, (tag, data))
+            entry = self._entry(self._name(layer, key), value, cost, (tag, data))
             self._tiers.add(entry, self.troubles)
 
     async def fetch(
@@ -148,7 +148,7 @@ class Cache:
         if layer not in self.layers:
             value, _ = await compute()
             return Fetched(value, False, False)
-        steps = self._steps((layer, self._prefix + key), (tag, data))
+        steps = self._steps(self._name(layer, key), (tag, data))
         answer: Any = None
         error: BaseException | None = None
         while True:
@@ -172,7 +172,7 @@ class Cache:
         """`fetch` for a thread that may block."""
         if layer not in self.layers:
             return Fetched(compute()[0], False, False)
-        steps = self._steps((layer, self._prefix + key), (tag, data))
+        steps = self._steps(self._name(layer, key), (tag, data))
         answer: Any = None
         error: BaseException | None = None
         while True:
@@ -277,4 +277,9 @@ class Cache:
     def _entry(self, name: Name, value: Any, cost: Cost, about: tuple[str, str]) -> Entry:
         clock = self._tiers.clock
         made = (clock.kind == "virtual", self._tiers.now_us())
-        return Entry(*name, encode(value), *about, *made, float(cost.seconds), cost.tokens)
+        # Plain texts and numbers, for that is what is read back.
+        plain = ("" + about[0], "" + about[1])
+        return Entry(*name, encode(value), *plain, *made, float(cost.seconds), int(cost.tokens))
+
+    def _name(self, layer: str, key: str) -> Name:
+        return "" + layer, self._prefix + key

@@ -11,7 +11,7 @@ _encode_any = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 def encode(value: Any) -> bytes:
-    """The value as JSON text; names that are no text become one.
+    """The value as JSON text; an enumeration's member, a UUID and a name that is no text become one.
 
     Raises
     ------

@@ -26,6 +26,8 @@ class Memory:
 
     def find(self, name: Name) -> Entry | None:
         """Return an entry and mark it as used."""
+        if not self._entries:
+            return None
         with self._lock:
             entry = self._entries.get(name)
             if entry is not None:
@@ -34,9 +36,12 @@ class Memory:
 
     def add(self, entry: Entry) -> int:
         """Keep an entry; return how many others had to go for it, itself counted when it is too large."""
+        is_too_large = self._max_bytes is not None and entry.size > self._max_bytes
+        if is_too_large and not self._entries:
+            return 1
         with self._lock:
             self._drop((entry.layer, entry.key))
-            if self._max_bytes is not None and entry.size > self._max_bytes:
+            if is_too_large:
                 return 1
             self._entries[entry.layer, entry.key] = entry
             self._bytes += entry.size

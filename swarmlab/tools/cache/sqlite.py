@@ -20,6 +20,8 @@ _BUSY_S = 10.0
 _SETTINGS = (
     # What is committed survives a kill of the process; a power cut may take the last entries, but whole.
     "PRAGMA synchronous = NORMAL",
+    # Pages; four times what is usual, for each checkpoint waits for the disk.
+    "PRAGMA wal_autocheckpoint = 4000",
     "PRAGMA cell_size_check = ON",
     "PRAGMA trusted_schema = OFF",
 )
@@ -36,6 +38,7 @@ _NOT_NOW = frozenset(
         *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM),
         *(sqlite3.SQLITE_READONLY, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL),
         *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_AUTH),
+        sqlite3.SQLITE_TOOBIG,
     }
 )
 """What the place does to a file that is whole; any other error of these few statements means damage."""
@@ -82,6 +85,9 @@ class SqliteFile:
         with self._lock:
             try:
                 return self._connected().execute(statement, values).fetchall()
+            except sqlite3.ProgrammingError:
+                # Not the file's fault.
+                raise
             except (*_ERRORS, OSError) as error:
                 raise self._judged(error) from error
 
@@ -104,6 +110,8 @@ class SqliteFile:
                     with contextlib.suppress(sqlite3.Error):
                         db.execute("ROLLBACK")
                     raise
+            except sqlite3.ProgrammingError:
+                raise
             except (*_ERRORS, OSError, filelock.Timeout) as error:
                 raise self._judged(error) from error
 

@@ -77,7 +77,6 @@ WHERE swarmlab_cache_leases.until_us < :now_us OR swarmlab_cache_leases.owner = 
 GET_HOLDER = f"SELECT owner FROM swarmlab_cache_leases WHERE {_ENTRY}"
 RENEW = f"UPDATE swarmlab_cache_leases SET until_us = :until_us WHERE {_ENTRY} AND owner = :owner"
 RELEASE = f"DELETE FROM swarmlab_cache_leases WHERE {_ENTRY} AND owner = :owner"
-DROP_LEASES = "DELETE FROM swarmlab_cache_leases WHERE until_us < :now_us"
 
 QUARANTINE = f"""
 INSERT INTO swarmlab_cache_quarantine (number, layer, key, reason, value)
