@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from swarmlab.errors import SpecError, first_problem
-from swarmlab.tools import TOOLS, Scope
+from swarmlab.tools import DEFAULT_PLAN, TOOLS, Scope
 
 Phrase = Annotated[str, Field(min_length=1, max_length=120)]
 
@@ -35,7 +35,7 @@ class Brief(BaseModel):
     forecast_periods: Annotated[int, Field(ge=1, le=12)] = 3
     goals: tuple[str, ...] = ("grow revenue", "defend market share", "spend the budget where it returns most")
     focus: Focus = Focus()
-    plan: tuple[str, ...] = tuple(TOOLS)
+    plan: tuple[str, ...] = DEFAULT_PLAN
     tool_choice: Literal["planned", "model"] = "planned"
 
     @cached_property

@@ -19,19 +19,22 @@ SIX = (
         "market_research",
         "market research analyst",
         "describe the size of the market and its season",
-        ("market_overview", "time_series"),
+        ("market_overview", "time_series", "basket_affinity"),
     ),
     Agent(
         "competitive",
         "competitive analyst",
         "compare brands and categories",
-        ("market_share", "cross_section"),
+        ("market_share", "cross_section", "price_elasticity"),
     ),
     Agent(
         "data",
         "data analyst",
         "measure key figures, regions and profitability",
-        ("kpis", "profitability", "regional_performance"),
+        (
+            *("kpis", "profitability", "regional_performance"),
+            *("data_profile", "customer_churn", "rfm"),
+        ),
     ),
     Agent(
         "forecasting",
@@ -44,14 +47,17 @@ SIX = (
         "brand",
         "brand performance specialist",
         "judge how the brands develop",
-        ("brand_performance",),
+        ("brand_performance", "brand_health"),
         depends_on=("competitive", "data"),
     ),
     Agent(
         "campaign",
         "campaign optimizer",
         "decide where the campaign budget goes",
-        ("roi", "budget_plan", "recommendations"),
+        (
+            *("roi", "budget_plan", "recommendations"),
+            *("promotion_lift", "coupon_lift", "campaign_roi", "budget_response"),
+        ),
         depends_on=("data", "forecasting", "brand"),
     ),
 )
@@ -61,19 +67,28 @@ THREE = (
         "data",
         "data analyst",
         "measure key figures, season, profitability and the forecast",
-        ("kpis", "time_series", "cross_section", "profitability", "sales_forecast"),
+        (
+            *("kpis", "time_series", "cross_section", "profitability", "sales_forecast"),
+            *("data_profile", "customer_churn", "rfm", "price_elasticity"),
+        ),
     ),
     Agent(
         "market",
         "market analyst",
         "describe the market, its brands and regions",
-        ("market_overview", "market_share", "regional_performance", "brand_performance"),
+        (
+            *("market_overview", "market_share", "regional_performance", "brand_performance"),
+            *("basket_affinity", "brand_health"),
+        ),
     ),
     Agent(
         "campaign",
         "campaign optimizer",
         "decide where the campaign budget goes",
-        ("roi", "budget_plan", "recommendations"),
+        (
+            *("roi", "budget_plan", "recommendations"),
+            *("promotion_lift", "coupon_lift", "campaign_roi", "budget_response"),
+        ),
         depends_on=("data", "market"),
     ),
 )
@@ -93,13 +108,15 @@ TWO = (
             "brand_performance",
             "kpis",
             "sales_forecast",
+            *("data_profile", "customer_churn", "rfm", "price_elasticity", "basket_affinity"),
+            *("brand_health", "promotion_lift", "coupon_lift"),
         ),
     ),
     Agent(
         "strategy",
         "strategy analyst",
         "strategic recommendations",
-        ("roi", "budget_plan", "recommendations"),
+        ("roi", "budget_plan", "recommendations", "campaign_roi", "budget_response"),
         depends_on=("data",),
     ),
 )

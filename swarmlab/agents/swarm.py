@@ -12,6 +12,8 @@ from swarmlab.agents.report import write_report
 from swarmlab.agents.resources import Contribution, Resources
 from swarmlab.agents.rosters import ROSTERS, Agent
 from swarmlab.agents.turn import take_turn
+from swarmlab.data.companions import companion_key
+from swarmlab.tools import TOOLS
 from swarmlab.tools.cache import Cost, content_key
 
 
@@ -97,6 +99,7 @@ def _analysis_key(run: Resources) -> str:
             "brief": run.brief.model_dump(mode="json"),
             "level": run.level.model_dump(mode="json", exclude={"name", "cache"}),
             "data": run.dataset.fingerprint,
+            "companions": _companions(run),
             "model": run.model.id,
             "model_hash": run.model.file_hash,
             "questions": [asdict(question) for question in run.questions],
@@ -105,3 +108,9 @@ def _analysis_key(run: Resources) -> str:
             "code": run.code_version,
         }
     )
+
+
+def _companions(run: Resources) -> list[str]:
+    """What the planned tools read beside the sales: it may change where the sales do not."""
+    tables = {TOOLS[name].table for name in run.brief.plan}
+    return sorted(companion_key(run.dataset, table) for table in tables)

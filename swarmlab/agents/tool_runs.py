@@ -10,8 +10,9 @@ from functools import partial
 from typing import Protocol
 
 from swarmlab.data import Dataset
+from swarmlab.data.companions import companion_key
 from swarmlab.models.profile import Profile, ToolCosts
-from swarmlab.tools import Fact, Scope, SharedFrame, ToolAnswer, run_tool
+from swarmlab.tools import TOOLS, Fact, Scope, SharedFrame, ToolAnswer, run_tool
 from swarmlab.tools.cache import Cache, content_key
 from swarmlab.tools.run import Impl, worded
 from swarmlab.tools.workers import Workers
@@ -79,7 +80,8 @@ class ToolAnswers:
 
     def _find(self, dataset: Dataset, name: str, scope: Scope) -> ToolAnswer:
         """Both implementations find the same facts and differ in their words only."""
-        parts = {"tool": name, "scope": asdict(scope), "data": dataset.fingerprint}
+        data = dataset.fingerprint + companion_key(dataset, TOOLS[name].table)
+        parts = {"tool": name, "scope": asdict(scope), "data": data}
         key = content_key({**parts, "code": self._code_version})
         stored = None if self._store is None else self._store.get("facts", key)
         if stored is not None:
@@ -113,7 +115,7 @@ class SimulatedTools:
         self._machine = machine
         self._answers = answers
         # What there is to read grows with the file, whichever copy of it is read.
-        self._bytes = dataset.path.stat().st_size
+        self._bytes = dataset.size_bytes
         self._is_loaded = False
         self._loading = asyncio.Lock()
 

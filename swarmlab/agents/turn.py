@@ -24,8 +24,9 @@ from swarmlab.agents.prompts import (
 from swarmlab.agents.questions import Question
 from swarmlab.agents.resources import Contribution, Resources
 from swarmlab.agents.rosters import Agent
+from swarmlab.data.companions import companion_key
 from swarmlab.errors import ModelError, ToolError
-from swarmlab.tools import TOOLS, Fact, Scope, ToolAnswer
+from swarmlab.tools import TOOLS, Fact, Scope, ToolAnswer, available_tools
 from swarmlab.tools.answer_check import answer_problem
 from swarmlab.tools.cache import Cost, content_key
 from swarmlab.tools.executor import Call, run_calls
@@ -82,17 +83,18 @@ async def _tool_requests(run: Resources, agent: Agent) -> tuple[str, ...]:
     planned = tuple(name for name in agent.tools if name in run.brief.plan)
     if run.brief.tool_choice == "planned" or not planned:
         return planned
-    described = [f"- {tool.name}: {tool.description}" for tool in TOOLS.values()]
+    offered = available_tools(run.dataset, run.brief.scope)
+    described = [f"- {name}: {TOOLS[name].description}" for name in offered]
     reply = await ask(
         run,
         "choose tools",
         (system_prompt(agent), choose_tools_prompt(run.brief, described)),
-        choose_tools_schema(list(TOOLS), len(planned)),
+        choose_tools_schema(list(offered), len(planned)),
     )
     chosen = reply.content["tools"]
-    unknown = [name for name in chosen if name not in TOOLS]
+    unknown = [name for name in chosen if name not in offered]
     if unknown:
-        raise ModelError(f"{run.model.id} chose a tool that does not exist: {unknown[0]!r}")
+        raise ModelError(f"{run.model.id} chose a tool that was not offered: {unknown[0]!r}")
     # Capped here too: a provider may not enforce the schema.
     return tuple(dict.fromkeys(chosen))[: len(planned)]
 
@@ -143,7 +145,9 @@ class _Batch:
 async def _call_tool(batch: _Batch, name: str, slot: int) -> ToolAnswer:
     run, last_in_slot = batch.run, batch.last_in_slot
     batch.attempts[name] += 1
-    key = _tool_key(name, run.level.tool_impl, run.brief.scope, run.dataset.fingerprint, run.code_version)
+    # A companion table may change where the sales do not.
+    data = run.dataset.fingerprint + companion_key(run.dataset, TOOLS[name].table)
+    key = _tool_key(name, run.level.tool_impl, run.brief.scope, data, run.code_version)
     # A call waits for the one that held its slot; of others it needs nothing but the data.
     links = (last_in_slot[slot],) if slot in last_in_slot else ()
     attempt, tracer = batch.attempts[name], run.tracer

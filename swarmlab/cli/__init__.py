@@ -7,11 +7,11 @@ import sys
 
 # Commands are listed in the order in which their modules are imported.
 from swarmlab.cli import runs  # isort: skip
-from swarmlab.cli import analyses, simulations
+from swarmlab.cli import analyses, caches, catalogue, simulations
 from swarmlab.cli.options import app
 from swarmlab.errors import SwarmlabError
 
-__all__ = ["analyses", "app", "main", "runs", "simulations"]
+__all__ = ["analyses", "app", "caches", "catalogue", "main", "runs", "simulations"]
 
 
 def main() -> None:

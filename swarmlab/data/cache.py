@@ -15,13 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import filelock
-import pandas as pd
 import platformdirs
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from swarmlab.data.fingerprint import coded, fingerprint
-from swarmlab.data.schema import DIMENSIONS, kept_columns
 from swarmlab.errors import DataError
 
 LAYOUT = "data-2"
@@ -88,26 +83,39 @@ class DataCache:
             return None
         return entry if self._intact(entry.fingerprint) else None
 
-    def keep(self, key: str, frame: pd.DataFrame, *, notes: tuple[str, ...], date_form: str) -> Entry:
-        """Write the copy of a checked frame and the entry that leads to it; return the entry."""
-        content = fingerprint(frame)
-        copy = self.columnar(content)
-        with self.lock(content):
-            if not self._intact(content):
-                self._made(copy.parent)
-                table = _dictionary_encoded(frame)
-                digest = _replace(
-                    copy, lambda temporary: pq.write_table(table, temporary, compression="zstd")
-                )
+    @property
+    def spill(self) -> Path:
+        """Folder for what work on data cannot hold in memory."""
+        return self.root / "spill"
+
+    @contextmanager
+    def draft(self, key: str) -> Iterator[Path]:
+        """Name a file for a copy that is being made; whatever is not kept in the end is removed."""
+        draft = self._made(self.root / "columnar") / f"{key}.{os.getpid()}.part.parquet"
+        try:
+            yield draft
+        except OSError as error:
+            raise _unwritable(draft, error) from error
+        finally:
+            draft.unlink(missing_ok=True)
+            draft.with_name(f"{draft.name}.narrow").unlink(missing_ok=True)
+
+    def keep(self, key: str, draft: Path, entry: Entry) -> Entry:
+        """Keep the copy that was drafted under its fingerprint, and the entry that leads to it."""
+        copy = self.columnar(entry.fingerprint)
+        with self.lock(entry.fingerprint):
+            if not self._intact(entry.fingerprint):
+                _flush(draft)
+                digest = file_digest(draft)
+                draft.replace(copy)
                 _write_json(copy.with_suffix(".json"), {"sha256": digest})
-        entry = Entry(content, len(frame), kept_columns(tuple(frame.columns)), notes, date_form)
         self._made(self.root / "files")
         _write_json(self.root / "files" / f"{key}.json", asdict(entry))
         return entry
 
-    def build(self, name: str, write: Callable[[Path], tuple[str, ...]]) -> Built:
-        """Return the built CSV `name`; unless it is whole, `write` writes it and returns its notes."""
-        path = self._made(self.root / "built") / f"{name}.csv"
+    def build(self, name: str, write: Callable[[Path], tuple[str, ...]], *, suffix: str = ".csv") -> Built:
+        """Return the built file `name`; unless it is whole, `write` writes it and returns its notes."""
+        path = self._made(self.root / "built") / f"{name}{suffix}"
         with self.lock(name):
             kept = _read_json(path.with_suffix(".json"))
             if kept is not None and path.is_file() and file_digest(path) == kept.get("sha256"):
@@ -133,39 +141,31 @@ class DataCache:
         return folder
 
 
-def _dictionary_encoded(frame: pd.DataFrame) -> pa.Table:
-    """Return the frame as an Arrow table: dates as date32, text as dictionaries in name order, float64."""
-    arrays = {}
-    for name in kept_columns(tuple(frame.columns)):
-        column = frame[name]
-        if name == "sale_date":
-            arrays[name] = pa.array(column.to_numpy(dtype="datetime64[D]"))
-        elif name in DIMENSIONS:
-            values, codes = coded(column)
-            indices = pa.array(codes.astype("int32"), mask=codes < 0)
-            arrays[name] = pa.DictionaryArray.from_arrays(indices, pa.array(values, pa.string()))
-        else:
-            arrays[name] = pa.array(column.to_numpy(dtype="float64"), from_pandas=True)
-    return pa.table(arrays)
-
-
 def _replace(path: Path, write: Callable[[Path], object]) -> str:
     """Let `write` fill a temporary file, flush it, give it its name; return the SHA-256 of its bytes."""
     temporary = path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
         write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        _flush(temporary)
         digest = file_digest(temporary)
         temporary.replace(path)
     except OSError as error:
-        raise DataError(
-            f"cannot write {path}: {error.strerror or error}; free some space, or set SWARMLAB_CACHE_DIR to "
-            "a folder you can write"
-        ) from error
+        raise _unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
     return digest
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _unwritable(path: Path, error: OSError) -> DataError:
+    return DataError(
+        f"cannot write {path}: {error.strerror or error}; free some space, or set SWARMLAB_CACHE_DIR to "
+        "a folder you can write"
+    )
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

@@ -1,254 +1,210 @@
-"""Checking a user's file on first sight: every fault is an error that names file, row and column.
+"""Checking a user's files on first sight: every fault is an error that names file, row and column.
 
-The order is: can it be read as CSV or Parquet at all, are the columns there, are dates dates and numbers
-numbers, by pandera over all rows at once nulls, signs, infinities, sizes and years, and last the totals.
+They are read once, in chunks, and a typed copy is written as they go. The order of faults is: can it be read
+as CSV or Parquet at all, are the columns there, are numbers numbers (`swarmlab.data.chunks`), are dates there
+and dates, by pandera nulls, signs, infinities, sizes and years, and last the totals.
 """
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import pandera.errors
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from swarmlab.data.csvtext import CsvHeader, check_text, line_of_row, ragged_row
-from swarmlab.data.dates import DateTrouble, find_form
-from swarmlab.data.names import check_names
-from swarmlab.data.notes import file_notes
-from swarmlab.data.schema import (
-    ADDED,
-    DIMENSIONS,
-    LARGEST,
-    LARGEST_TOTAL,
-    MEASURES,
-    REQUIRED,
-    frame_schema,
-    kept_columns,
-)
-from swarmlab.data.tables import (
-    NATIVE_DATES,
-    PARQUET_SUFFIXES,
-    WITH_TIME,
-    as_days,
-    as_text,
-    read_csv,
-    read_parquet,
-)
-from swarmlab.errors import DataError
+from swarmlab.data.chunks import Chunk, check_heads, chunks_of
+from swarmlab.data.dates import FORMS, DateTrouble, DayTally
+from swarmlab.data.parts import parts_of
+from swarmlab.data.places import Fault, Place
+from swarmlab.data.schema import ADDED, LARGEST, LARGEST_TOTAL, REQUIRED, frame_schema, kept_columns
+from swarmlab.data.tables import NATIVE_DATES, WITH_TIME, as_days
+from swarmlab.data.typed_copy import CopyWriter, keep_columns
+
+_EMPTY: Final = "is empty"
+_FILL: Final = "fill it in, it is required"
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A file that can be trusted: its canonical frame, what to know about it, how it writes dates."""
+    """Files that can be trusted, and what their typed copy holds."""
 
-    frame: pd.DataFrame
-    notes: tuple[str, ...]
+    rows: int
+    columns: tuple[str, ...]
+    "The canonical and extension columns of the copy, in canonical order."
+    names: tuple[str, ...]
+    "All columns of the files."
+    empty: tuple[str, ...]
+    "Optional columns that were left out because no row has a value."
     date_form: str
 
 
-@dataclass(frozen=True)
-class Place:
-    """Names a row for people; only asked for when something is wrong."""
-
-    path: Path
-    line: Callable[[int], int] | None
-
-    def error(self, row: int, column: str, trouble: str) -> DataError:
-        """Return the error for the 0-based row."""
-        where = f"row {row + 1}" + (f" (line {self.line(row)})" if self.line else "")
-        return DataError(f"{self.path}: {where}, column {column}: {trouble}")
-
-
-def check_file(path: Path) -> Checked:
-    """Read and check a CSV or Parquet file of canonical sales.
+def check_file(path: Path, copy: Path) -> Checked:
+    """Check a CSV or Parquet file, or a folder of them, of canonical sales, and write its typed copy.
 
     Parameters
     ----------
     path
-        An existing file whose suffix says which of the two it is.
-
-    Returns
-    -------
-    Checked
-        The canonical and extension columns in canonical order, without optional columns that are all empty.
+        An existing file whose suffix says which of the two it is, or a folder.
+    copy
+        Where the typed copy is written; it is worth something only if no error is raised.
 
     Raises
     ------
     DataError
-        The file cannot be used; names the file, and row and column where there is one.
+        A file cannot be used; names the file, and row and column where there is one.
     """
-    if path.suffix.lower() in PARQUET_SUFFIXES:
-        raw, place = _open_parquet(path), Place(path, None)
-        names = tuple(str(name) for name in raw.columns)
-        typed = _typed_parquet(raw, place)
-    else:
-        header = check_text(path)
-        names = header.names
-        place = Place(path, lambda row: line_of_row(path, row))
-        typed = _typed_csv(path, header, place)
-    if typed.empty:
-        raise DataError(f"{path}: has a header but no rows; write at least one sale under it")
-    _no_gaps_in_dates(typed, place)
-    frame, date_form = _dated(typed, place)
-    empty = tuple(name for name in frame.columns if name not in REQUIRED and frame[name].isna().all())
-    frame = frame[[name for name in kept_columns(tuple(frame.columns)) if name not in empty]]
-    _validate(frame, place)
-    _plausible_cost(frame, place)
-    _plausible_totals(frame, place)
-    return Checked(frame, file_notes(frame, names, empty, date_form), date_form)
+    parts = parts_of(path)
+    heads = check_heads(parts)
+    columns, forms = kept_columns(heads[0]), tuple(FORMS)
+    while True:
+        scan = _Scan(columns, forms)
+        with CopyWriter(copy) as writer:
+            for chunk in chunks_of(parts, heads):
+                typed = scan.take(chunk)
+                if typed is not None:
+                    writer.write(typed)
+                if scan.is_misread:
+                    break
+        if not scan.is_misread:
+            break
+        # Rows were read in a form of date that a later row rules out.
+        forms = scan.forms
+    date_form = scan.verdict()
+    empty = tuple(name for name in columns if name not in REQUIRED and name not in scan.filled)
+    columns = tuple(name for name in columns if name not in empty)
+    if empty:
+        keep_columns(copy, columns)
+    return Checked(scan.rows, columns, heads[0], empty, date_form)
 
 
-def _typed_csv(path: Path, header: CsvHeader, place: Place) -> pd.DataFrame:
-    try:
-        frame = read_csv(path, None)
-    except pd.errors.ParserError as error:
-        raise ragged_row(path, header) or DataError(f"{path}: is not a regular CSV: {error}") from error
-    except ValueError as error:
-        raise _text_in_number(read_csv(path, None, numbers_as_text=True), place, str(error)) from error
-    truths = _truth_values(path, frame)
-    if truths is not None:
-        raise _text_in_number(truths, place, "")
-    # pandas fills a short row with empty fields, so only a file with a gap in its last column can hold one.
-    last = frame.iloc[:, -1]
-    if (last.isna() | (last == "")).any():
-        short = ragged_row(path, header)
-        if short:
-            raise short
-    return frame[list(kept_columns(header.names))]
+class _Scan:
+    """One reading of all rows: the first fault of each kind and what is only known at the end."""
 
+    def __init__(self, columns: tuple[str, ...], forms: Sequence[str]) -> None:
+        self.rows = 0
+        self.filled: set[str] = set()
+        "Columns with a value in some row."
+        self._columns = columns
+        self._schema = frame_schema(columns)
+        self._days = DayTally(forms)
+        self._form: str | None = None
+        self._places: list[tuple[Place, int]] = []
+        self._starts: list[int] = []
+        self._faults: dict[str, Fault] = {}
+        self._totals = dict.fromkeys((name for name in ADDED if name in columns), 0.0)
 
-def _truth_values(path: Path, frame: pd.DataFrame) -> pd.DataFrame | None:
-    """Return the columns of numbers as text if pandas took a column of true and false for ones and zeros."""
-    measures = [name for name in MEASURES if name in frame]
-    if not any(frame[name].dropna().isin((0.0, 1.0)).all() for name in measures):
-        return None
-    text = read_csv(path, None, numbers_as_text=True)[measures]
-    words = text.apply(lambda column: column.str.strip().str.lower().isin(("true", "false")).any())
-    return text if words.any() else None
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """Forms in which all dates so far can be read."""
+        return self._days.forms
 
+    @property
+    def is_misread(self) -> bool:
+        """Dates were read in a form that is ruled out by now, and another is left."""
+        return bool(self._form and self.forms and self._form not in (self.forms[0], NATIVE_DATES))
 
-def _text_in_number(frame: pd.DataFrame, place: Place, message: str) -> DataError:
-    found: list[tuple[int, str, str]] = []
-    for name in kept_columns(tuple(frame.columns)):
-        if name in MEASURES:
-            wrong = frame[name].notna() & pd.to_numeric(frame[name], errors="coerce").isna()
-            if wrong.any():
-                row = int(wrong.to_numpy().argmax())
-                found.append((row, name, frame[name].iloc[row]))
-    if not found:
-        return DataError(f"{place.path}: {message}")
-    row, name, value = min(found)
-    return place.error(
-        row, name, f"{value!r} is not a number; write digits with a point, no currency or thousands sign"
-    )
-
-
-def _open_parquet(path: Path) -> pd.DataFrame:
-    try:
-        names = tuple(pq.read_schema(path).names)
-        check_names(path, names)
-        return read_parquet(path)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: cannot be read as Parquet ({reason}); write it anew, or use CSV") from error
-
-
-def _typed_parquet(raw: pd.DataFrame, place: Place) -> pd.DataFrame:
-    frame = raw[list(kept_columns(tuple(raw.columns)))].copy()
-    for name in frame.columns:
-        if name in DIMENSIONS:
-            if isinstance(frame[name].dropna().iloc[:1].squeeze(), bytes):
-                raise DataError(f"{place.path}: column {name}: holds bytes; store it as text (UTF-8)")
-            frame[name] = as_text(frame[name])
-        elif name in MEASURES:
-            frame[name] = _numbers(frame[name], place)
-    return frame
-
-
-def _numbers(column: "pd.Series[Any]", place: Place) -> "pd.Series[float]":
-    name = str(column.name)
-    present = column.dropna()
-    is_text = bool(len(present)) and isinstance(present.iloc[0], str | bytes | bool)
-    try:
-        if is_text or pd.api.types.is_bool_dtype(column.dtype):
-            raise TypeError
-        return column.astype("float64")
-    except (TypeError, ValueError) as error:
-        row = int(column.notna().to_numpy().argmax())
-        kind = "text" if is_text else str(column.dtype)
-        raise place.error(
-            row, name, f"{column.iloc[row]!r} is not a number (the column holds {kind}); store it as a number"
-        ) from error
-
-
-def _no_gaps_in_dates(frame: pd.DataFrame, place: Place) -> None:
-    gaps = frame["sale_date"].isna().to_numpy()
-    if gaps.any():
-        trouble = f"is empty{_others(int(gaps.sum()))}; fill it in, it is required"
-        raise place.error(int(gaps.argmax()), "sale_date", trouble)
-
-
-def _dated(frame: pd.DataFrame, place: Place) -> tuple[pd.DataFrame, str]:
-    column = frame["sale_date"]
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        date_form = NATIVE_DATES
-    else:
-        try:
-            form, has_time = find_form(column.astype("str"))
-        except DateTrouble as trouble:
-            raise place.error(trouble.position, "sale_date", str(trouble)) from trouble
-        date_form = form + WITH_TIME if has_time else form
-    return frame.assign(sale_date=as_days(column, date_form)), date_form
-
-
-def _validate(frame: pd.DataFrame, place: Place) -> None:
-    try:
-        frame_schema(tuple(frame.columns)).validate(frame, lazy=True)
-    except pandera.errors.SchemaErrors as error:
-        cases = error.failure_cases
-        first = cases.loc[cases["index"].astype(float).idxmin()]
-        alike = cases[(cases["column"] == first["column"]) & (cases["check"] == first["check"])]
-        value, check = first["failure_case"], str(first["check"])
-        if check == "not_nullable":
-            trouble = f"is empty{_others(len(alike))}; fill it in, it is required"
+    def take(self, chunk: Chunk) -> pd.DataFrame | None:
+        """Check a chunk and return it with days for dates; None if no copy will be needed."""
+        self._starts.append(self.rows)
+        self._places.append((chunk.place, chunk.start))
+        start, self.rows = self.rows, self.rows + len(chunk.frame)
+        gaps = chunk.frame["sale_date"].isna().to_numpy()
+        if gaps.any():
+            self._add("gap", Fault(*_spot(chunk, gaps), "sale_date", _EMPTY, _FILL, int(gaps.sum())))
+        if "gap" in self._faults:
+            return None
+        dates = chunk.frame["sale_date"]
+        if pd.api.types.is_datetime64_any_dtype(dates.dtype):
+            self._form = NATIVE_DATES
         else:
-            # Not strftime, which cannot print the years that this check is there to refuse.
-            shown = f"{value}".removesuffix(" 00:00:00")
-            what, _, advice = check.partition("; ")
-            trouble = f"{shown} {what}{_others(len(alike))}; {advice}"
-        raise place.error(int(first["index"]), str(first["column"]), trouble) from None
+            dates = dates.astype("str")
+            try:
+                self._days.add(dates, start)
+            except DateTrouble as trouble:
+                raise self._date_error(trouble) from trouble
+            self._form = self._form or next(iter(self.forms), None)
+            if not self.forms or self.is_misread:
+                return None
+        assert self._form is not None
+        frame = chunk.frame.assign(sale_date=as_days(dates, self._form))
+        self.filled.update(name for name in frame.columns if frame[name].notna().any())
+        self._judge(Chunk(frame, chunk.place, chunk.start))
+        return None if self._faults else frame
 
+    def verdict(self) -> str:
+        """Return the form of the dates, with `WITH_TIME` if a time of day follows; raise what is wrong."""
+        if "gap" in self._faults:
+            raise self._faults["gap"].error()
+        date_form = NATIVE_DATES
+        if self._form != NATIVE_DATES:
+            try:
+                date_form = self._days.form() + WITH_TIME * self._days.has_time
+            except DateTrouble as trouble:
+                raise self._date_error(trouble) from trouble
+        if "total_cost" in self.filled:
+            self._faults.pop("cost", None)
+        for kind in ("value", "cost", *self._totals):
+            if kind in self._faults:
+                raise self._faults[kind].error()
+        return date_form
 
-def _plausible_cost(frame: pd.DataFrame, place: Place) -> None:
-    """Refuse a cost that is too large where it is the product of two numbers that are not."""
-    if "cost_per_unit" not in frame or "total_cost" in frame:
-        return
-    cost = (frame["cost_per_unit"] * frame["units_sold"]).to_numpy()
-    wrong = cost > LARGEST
-    if wrong.any():
-        row = int(wrong.argmax())
-        trouble = (
-            f"times units_sold is {cost[row]}, larger than {LARGEST:,.0f}, not a plausible amount"
-            f"{_others(int(wrong.sum()))}; correct it, or use a larger unit"
-        )
-        raise place.error(row, "cost_per_unit", trouble)
+    def _date_error(self, trouble: DateTrouble) -> Exception:
+        at = bisect_right(self._starts, trouble.position) - 1
+        place, start = self._places[at]
+        return place.error(start + trouble.position - self._starts[at], "sale_date", str(trouble))
 
-
-def _plausible_totals(frame: pd.DataFrame, place: Place) -> None:
-    for name in ADDED:
-        if name in frame:
-            total = np.cumsum(frame[name].abs().fillna(0.0).to_numpy())
-            if total[-1] > LARGEST_TOTAL:
-                trouble = (
-                    f"brings the column's total above {LARGEST_TOTAL:,.0f}, which cannot be added exactly; "
-                    "use a larger unit, such as thousands"
+    def _judge(self, chunk: Chunk) -> None:
+        try:
+            self._schema.validate(chunk.frame, lazy=True)
+        except pandera.errors.SchemaErrors as error:
+            self._add_failures(chunk, error.failure_cases)
+        if "cost_per_unit" in chunk.frame:
+            cost = (chunk.frame["cost_per_unit"] * chunk.frame["units_sold"]).to_numpy()
+            wrong = cost > LARGEST
+            if wrong.any():
+                what = (
+                    f"times units_sold is {cost[int(wrong.argmax())]}, larger than {LARGEST:,.0f}, "
+                    "not a plausible amount"
                 )
-                raise place.error(int((total > LARGEST_TOTAL).argmax()), name, trouble)
+                advice = "correct it, or use a larger unit"
+                fault = Fault(*_spot(chunk, wrong), "cost_per_unit", what, advice, int(wrong.sum()))
+                self._add("cost", fault)
+        for name, before in self._totals.items():
+            amounts = chunk.frame[name].abs().fillna(0.0).to_numpy()
+            total = np.cumsum(np.concatenate(([before], amounts)))[1:]
+            if total[-1] > LARGEST_TOTAL and name not in self._faults:
+                what = f"brings the column's total above {LARGEST_TOTAL:,.0f}, which cannot be added exactly"
+                advice = "use a larger unit, such as thousands"
+                self._faults[name] = Fault(*_spot(chunk, total > LARGEST_TOTAL), name, what, advice)
+            self._totals[name] = float(total[-1])
+
+    def _add(self, kind: str, fault: Fault) -> None:
+        known = self._faults.get(kind)
+        self._faults[kind] = known.with_more(fault.count) if known else fault
+
+    def _add_failures(self, chunk: Chunk, cases: pd.DataFrame) -> None:
+        known = self._faults.get("value")
+        if known is None:
+            first = cases.iloc[int(cases["index"].astype(float).to_numpy().argmin())]
+            alike = cases[(cases["column"] == first["column"]) & (cases["check"] == first["check"])]
+            self._faults["value"] = _failure(chunk, first, len(alike))
+        else:
+            alike = cases[(cases["column"] == known.column) & (cases["check"] == known.check)]
+            self._faults["value"] = known.with_more(len(alike))
 
 
-def _others(count: int) -> str:
-    return f" (so are {count - 1:,} more rows)" if count > 1 else ""
+def _failure(chunk: Chunk, case: "pd.Series[Any]", count: int) -> Fault:
+    row, column, check = chunk.start + int(str(case["index"])), str(case["column"]), str(case["check"])
+    if check == "not_nullable":
+        return Fault(chunk.place, row, column, _EMPTY, _FILL, count, check)
+    # Not strftime, which cannot print the years that this check is there to refuse.
+    shown = f"{case['failure_case']}".removesuffix(" 00:00:00")
+    what, _, advice = check.partition("; ")
+    return Fault(chunk.place, row, column, f"{shown} {what}", advice, count, check)
+
+
+def _spot(chunk: Chunk, wrong: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> tuple[Place, int]:
+    return chunk.place, chunk.start + int(wrong.argmax())

@@ -1,6 +1,6 @@
 """A dataset: a checked file and its typed copy, read whole or by columns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from swarmlab.data.dates import ISO_DAY
+from swarmlab.data.parts import parts_of
 from swarmlab.data.schema import DIMENSIONS
-from swarmlab.data.tables import read_table
+from swarmlab.data.tables import read_table, typed_chunks
 from swarmlab.errors import DataError
 
 
@@ -27,7 +28,7 @@ class Dataset:
     source: str
     "`grocery`, `beverage` or `file`."
     path: Path
-    "The file an ordinary program would read: a CSV, or the user's own Parquet."
+    "What an ordinary program would read: a CSV, the user's own Parquet, or a folder of one of these."
     columnar: Path
     "The checked, typed, dictionary-encoded Parquet copy in the user's cache, named by the fingerprint."
     fingerprint: str
@@ -48,7 +49,17 @@ class Dataset:
         pandas.DataFrame
             `rows` rows and `columns`; any extra column is read and dropped.
         """
-        return read_table(self.path, self.columns, self.date_form)
+        parts = [read_table(part, self.columns, self.date_form) for part in parts_of(self.path)]
+        return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+
+    def chunks(self, rows: int) -> Iterator[pd.DataFrame]:
+        """Read all of `path` with pandas, as `read` does, at most so many rows at a time."""
+        return typed_chunks(parts_of(self.path), self.columns, self.date_form, rows)
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of `path` on disk, all files of a folder together."""
+        return sum(part.stat().st_size for part in parts_of(self.path))
 
     def load(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Read only `columns` (default: all) from the typed copy.

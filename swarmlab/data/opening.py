@@ -1,16 +1,20 @@
 """open_dataset: from a name or a path to a checked dataset."""
 
 import difflib
+import hashlib
 import re
 from pathlib import Path
 from typing import Final
 
 from swarmlab.data.beverage import beverage_file
-from swarmlab.data.cache import DataCache, file_digest
+from swarmlab.data.cache import DataCache, Entry, file_digest
 from swarmlab.data.check import check_file
 from swarmlab.data.dataset import Dataset
 from swarmlab.data.grocery import grocery_file
+from swarmlab.data.notes import file_notes
+from swarmlab.data.parts import is_parquet, parts_of
 from swarmlab.data.tables import CSV_SUFFIXES, PARQUET_SUFFIXES
+from swarmlab.data.typed_copy import copy_fingerprint
 from swarmlab.errors import DataError, SpecError
 
 SOURCES: Final = ("grocery", "beverage")
@@ -24,7 +28,8 @@ def open_dataset(spec: str, *, cache_dir: Path | None = None) -> Dataset:
     ----------
     spec
         `grocery`; `beverage`, `beverage:1000000` or `beverage:rows=1000000,seed=7`; or the path of a .csv or
-        .parquet file.
+        .parquet file, or of a folder of such files, all of one kind and with the same columns: their rows in
+        the order of the files' names. Files may be larger than memory (see `swarmlab.data.memory`).
     cache_dir
         Where checked copies are kept; by default $SWARMLAB_CACHE_DIR or the user's cache directory.
 
@@ -55,15 +60,11 @@ def open_dataset(spec: str, *, cache_dir: Path | None = None) -> Dataset:
 def _open(
     path: Path, cache: DataCache, *, name: str, source: str, digest: str, about: tuple[str, ...]
 ) -> Dataset:
-    kind = "parquet" if path.suffix.lower() in PARQUET_SUFFIXES else "csv"
-    key = f"{digest}-{kind}"
+    key = f"{digest}-{'parquet' if is_parquet(parts_of(path)[0]) else 'csv'}"
     entry = cache.find(key)
     if entry is None:
         with cache.lock(key):
-            entry = cache.find(key)
-            if entry is None:
-                checked = check_file(path)
-                entry = cache.keep(key, checked.frame, notes=checked.notes, date_form=checked.date_form)
+            entry = cache.find(key) or _checked(path, cache, key)
     return Dataset(
         name=name,
         source=source,
@@ -75,6 +76,15 @@ def _open(
         notes=(*about, *entry.notes),
         date_form=entry.date_form,
     )
+
+
+def _checked(path: Path, cache: DataCache, key: str) -> Entry:
+    """Check a file or folder on first sight, and keep its typed copy and what was found out."""
+    with cache.draft(key) as draft:
+        found = check_file(path, draft)
+        notes = file_notes(draft, found.columns, found.names, found.empty, found.date_form, cache.spill)
+        entry = Entry(copy_fingerprint(draft), found.rows, found.columns, notes, found.date_form)
+        return cache.keep(key, draft, entry)
 
 
 def _beverage_size(spec: str, parameters: str) -> tuple[int, int]:
@@ -96,7 +106,7 @@ def _beverage_size(spec: str, parameters: str) -> tuple[int, int]:
 def _existing_file(spec: str) -> Path:
     path = Path(spec).expanduser()
     if spec and path.is_dir():
-        raise DataError(f"{path}: is a directory; name one .csv or .parquet file in it")
+        return parts_of(path)[0].parent.absolute()
     if not spec or not path.exists():
         raise DataError(f"{spec!r}: no such file{_suggestion(path)}; name grocery, beverage or a file's path")
     if path.suffix.lower() not in (*CSV_SUFFIXES, *PARQUET_SUFFIXES):
@@ -115,6 +125,12 @@ def _suggestion(path: Path) -> str:
 
 
 def _digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, or for a folder of those of its files in name order."""
+    digests = [_file_digest(part) for part in parts_of(path)]
+    return hashlib.sha256("".join(digests).encode()).hexdigest() if path.is_dir() else digests[0]
+
+
+def _file_digest(path: Path) -> str:
     try:
         return file_digest(path)
     except OSError as error:

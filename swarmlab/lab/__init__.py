@@ -2,6 +2,7 @@
 
 from swarmlab.lab.api import Plan, arun, execute, make_cell, plan, run
 from swarmlab.lab.calibration.calibrate import Calibration, calibrate
+from swarmlab.lab.catalogue import Listed, list_tools, tool_text, tools_table
 from swarmlab.lab.certify import Certificate, certify
 from swarmlab.lab.compare import Comparison, compare
 from swarmlab.lab.experiment import Cell, Spec, default_spec, load_spec
@@ -25,6 +26,7 @@ __all__ = [
     "Certificate",
     "Comparison",
     "Guard",
+    "Listed",
     "Plan",
     "Replication",
     "Result",
@@ -45,6 +47,7 @@ __all__ = [
     "is_phases_spec",
     "ledger_json",
     "ledger_tables",
+    "list_tools",
     "load_spec",
     "make_cell",
     "measure",
@@ -60,6 +63,8 @@ __all__ = [
     "run_phases",
     "simulate",
     "simulate_levels",
+    "tool_text",
+    "tools_table",
     "trace_bottlenecks",
     "whatif",
     "whatif_experiment",

@@ -25,7 +25,7 @@ from swarmlab.models import check_model
 from swarmlab.models.profile import profile_hash
 from swarmlab.records.record import Record
 from swarmlab.records.store import check_writable, run_folder
-from swarmlab.tools import Scope, check_scope, entities
+from swarmlab.tools import Scope, check_plan, check_scope, entities
 from swarmlab.trace.clock import WallClock
 
 OnRun = Callable[[Record, bool], None]
@@ -64,6 +64,7 @@ def plan(spec_path: str | Path | None = None, *, out: str | Path = "results", **
     sold = entities(dataset, Scope())
     for brief in spec.briefs or (spec.brief,):
         check_scope(brief.scope, sold)
+        check_plan(brief.plan, dataset, brief.scope)
         if not entities(dataset, brief.scope)["categories"]:
             raise SpecError("the brief's focus leaves no rows: its categories are not sold in its regions")
     model = check_model(spec.model, clock=WallClock(), base_url=spec.base_url)

@@ -37,7 +37,7 @@ from swarmlab.records.alerts import load_rules, with_alerts
 from swarmlab.records.manifest import cpu_reading, other_cpu_share
 from swarmlab.records.record import Record
 from swarmlab.records.store import write_run
-from swarmlab.tools.cache import Cache, Limits
+from swarmlab.tools.cache import Cache, Limits, content_key
 from swarmlab.trace.clock import Clock, VirtualClock, WallClock
 from swarmlab.trace.spans import Span
 from swarmlab.trace.tracer import Tracer
@@ -96,7 +96,8 @@ def measure(cell: Cell) -> Record:
     bench, measured = _measure_simulated(cell) if cell.is_virtual else _measure_real(cell)
     record = record_of(cell, bench, measured)
     if record.status == "ok" and cell.level.cache:
-        (cell.cache_folder / _PRIMED).touch()
+        cell.cache_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _primed(cell).touch()
     answer = measured.answer
     write_run(
         Path(cell.out),
@@ -172,12 +173,19 @@ def set_up(cell: Cell, clock: Clock, work: Work | None = None, author: Author | 
 async def _run_cell(cell: Cell, bench: Bench, clock: Clock) -> Measured:
     if cell.cache_state == "cold":
         shutil.rmtree(cell.cache_folder, ignore_errors=True)
-    elif not (cell.cache_folder / _PRIMED).exists() and cell.level.cache:
-        # Warm means: filled by an identical run before. Where that one fails, so has this run.
-        primed = await run_once(cell, bench, clock)
-        if primed.error is not None:
-            return primed
+    measured = await run_once(cell, bench, clock)
+    if cell.cache_state == "cold" or not cell.level.cache or measured.error is not None:
+        return measured
+    if _primed(cell).exists() and measured.resources.cache.hits.total():
+        return measured
+    # Warm means: filled by an identical run before. That was this one.
     return await run_once(cell, bench, clock)
+
+
+def _primed(cell: Cell) -> Path:
+    """A file that says that an identical run has filled the cache that this one uses."""
+    place = cell.cache_place if cell.cache_state == "warm" else None
+    return cell.cache_folder / (_PRIMED if place is None else f"{_PRIMED}-{content_key({'at': place})[:12]}")
 
 
 async def run_once(cell: Cell, bench: Bench, clock: Clock, cache: Cache | None = None) -> Measured:

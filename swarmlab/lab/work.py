@@ -8,7 +8,7 @@ from swarmlab.agents.questions import Exam, set_exam
 from swarmlab.data import Dataset, open_dataset
 from swarmlab.errors import DataError
 from swarmlab.lab.experiment import Cell
-from swarmlab.tools import Scope, check_scope, entities, truth
+from swarmlab.tools import DEFAULT_PLAN, Scope, check_plan, check_scope, entities, truth
 from swarmlab.tools.cache import Cache, content_key
 from swarmlab.tools.scope import region_dimension
 
@@ -54,14 +54,18 @@ def known_of(cell: Cell, store: Cache | None = None) -> Known:
     dataset = open_dataset(cell.data)
     if dataset.fingerprint != cell.data_fingerprint:
         raise DataError(f"{cell.data}: its content has changed since the run was planned; start again")
-    scope = cell.brief.scope
-    key = content_key({"scope": asdict(scope), "data": dataset.fingerprint, "code": cell.code_version})
+    scope, plan = cell.brief.scope, cell.brief.plan
+    check_plan(plan, dataset, scope)
+    extra = sorted(set(plan) - set(DEFAULT_PLAN))
+    key = content_key(
+        {"scope": asdict(scope), "data": dataset.fingerprint, "code": cell.code_version, "extra": extra}
+    )
     stored = None if store is None else store.get("known", key)
     if stored is None:
         all_names = entities(dataset, Scope())
         check_scope(scope, all_names)
         names = all_names if scope == Scope() else entities(dataset, scope)
-        stored = {"truth": truth(dataset, scope), "names": names}
+        stored = {"truth": truth(dataset, scope, plan), "names": names}
         if store is not None:
             store.put("known", key, stored)
     return Known(dataset, stored["truth"], stored["names"])

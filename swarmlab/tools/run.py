@@ -1,7 +1,8 @@
 """Run one tool of the catalogue on a dataset, the ordinary way or on a shared columnar frame.
 
-`baseline` is what a first version does: it reads the whole file in every call and hands the model a table of
-everything it found. `vectorized` reads the needed columns once a run and hands over the headline facts.
+`baseline` is what a first version does: it reads the whole file in every call (in chunks, if it is too large)
+and hands the model a table of everything it found. `vectorized` has the sums of all tools made in one scan of
+the typed copy, whatever its size, and hands over headline facts; tools that look at rows share one frame.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from swarmlab.errors import SpecError, ToolError
+from swarmlab.data.companions import companion_of, load_companion
+from swarmlab.data.memory import VARIABLE, memory_limit
+from swarmlab.errors import DataError, SpecError, ToolError
 from swarmlab.tools.catalogue import TOOLS, Tool
+from swarmlab.tools.chunked_sales import ChunkedSales
 from swarmlab.tools.facts import Fact
 from swarmlab.tools.scope import Scope
+from swarmlab.tools.sql_sales import SalesTable
 
 if TYPE_CHECKING:
     from swarmlab.data import Dataset
@@ -36,8 +41,22 @@ SHARED_COLUMNS = (
     "cost_per_unit",
     "profit",
     "discount_value",
+    "household_id",
+    "basket_id",
+    "product",
+    "on_promotion",
+    "coupon_value",
+    "campaign",
+    "campaign_target",
+    "campaign_active",
 )
 """Columns that some tool reads; the others stay on disk."""
+
+BYTES_A_CELL = 16
+"""What a cell takes at most while the columns are loaded and worked on."""
+
+BYTES_A_READ_CELL = 30
+"""The same for a first version, which reads every column, and names as text."""
 
 MAX_LINES = 10
 """Fact lines of the verbose text."""
@@ -53,12 +72,21 @@ class ToolAnswer:
 
 
 class SharedFrame:
-    """One column-pruned frame for all tools of a run, loaded at first use; safe to ask from many threads."""
+    """What the tools of a run read, made at first use and shared; safe to ask from many threads."""
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
         self._lock = threading.Lock()
         self._frame: pd.DataFrame | None = None
+        self._companions: dict[str, pd.DataFrame] = {}
+        self.sums = SalesTable.of(dataset)
+        """The dataset as a table on disk, for tools that ask for sums only: one scan serves them all."""
+
+    def source(self, tool: Tool) -> pd.DataFrame | SalesTable:
+        """Return what a tool is to be given: the table, or a frame for one that looks at rows."""
+        if tool.table != "sales" and companion_of(self._dataset, tool.table) is not None:
+            return self._companion(tool.table)
+        return self.frame() if tool.rows else self.sums
 
     @property
     def is_loaded(self) -> bool:
@@ -66,11 +94,30 @@ class SharedFrame:
         return self._frame is not None
 
     def frame(self) -> pd.DataFrame:
-        """Return the frame, the same object each time; tools never write to it."""
+        """Return the columns that tools read, the same frame each time; tools never write to it.
+
+        Raises
+        ------
+        DataError
+            It would not fit in the memory limit.
+        """
         with self._lock:
             if self._frame is None:
-                self._frame = self._dataset.load(columns_used(self._dataset.columns))
+                columns = columns_used(self._dataset.columns)
+                needed = len(columns) * BYTES_A_CELL * self._dataset.rows
+                if needed > memory_limit():
+                    raise DataError(
+                        f"{self._dataset.path}: its rows would take about {needed / 2**30:.1f} GiB, over the "
+                        f"memory limit of {memory_limit() / 2**30:.1f} GiB; set {VARIABLE} higher"
+                    )
+                self._frame = self._dataset.load(columns)
             return self._frame
+
+    def _companion(self, name: str) -> pd.DataFrame:
+        with self._lock:
+            if name not in self._companions:
+                self._companions[name] = load_companion(self._dataset, name)
+            return self._companions[name]
 
 
 def columns_used(columns: Sequence[str]) -> list[str]:
@@ -98,9 +145,10 @@ def run_tool(
     dataset
         Where the rows come from.
     impl
-        "baseline" reads `dataset` anew; "vectorized" uses `shared`. Both give the same facts.
+        "baseline" reads `dataset` anew, in chunks if it is too large for the memory limit; "vectorized" uses
+        `shared`. Both give the same facts.
     shared
-        The run's frame; "vectorized" without one loads its own.
+        What the run's tools share; "vectorized" without it makes its own.
 
     Raises
     ------
@@ -115,12 +163,20 @@ def run_tool(
         raise SpecError(f"unknown tool_impl {impl!r}; known are baseline, vectorized")
     tool = TOOLS[name]
     try:
-        frame = dataset.read() if impl == "baseline" else (shared or SharedFrame(dataset)).frame()
-        return worded(name, tool.fn(frame, scope), impl)
+        source = _read(dataset, tool) if impl == "baseline" else (shared or SharedFrame(dataset)).source(tool)
+        return worded(name, tool.fn(source, scope), impl)
     except ToolError:
         raise
     except Exception as error:
         raise ToolError(name, f"{type(error).__name__}: {error}") from error
+
+
+def _read(dataset: Dataset, tool: Tool) -> pd.DataFrame | ChunkedSales:
+    """Read the file as a first version does: whole, or in chunks where it would not fit in memory."""
+    if tool.table != "sales" and companion_of(dataset, tool.table) is not None:
+        return load_companion(dataset, tool.table)
+    fits = BYTES_A_READ_CELL * len(dataset.columns) * dataset.rows <= memory_limit()
+    return dataset.read() if fits or tool.rows else ChunkedSales(dataset)
 
 
 def worded(name: str, facts: tuple[Fact, ...], impl: Impl) -> ToolAnswer:

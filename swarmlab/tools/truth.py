@@ -12,8 +12,11 @@ from functools import lru_cache
 import duckdb
 
 from swarmlab.data import Dataset
+from swarmlab.data.memory import bounded_database
+from swarmlab.tools.catalogue import DEFAULT_PLAN
 from swarmlab.tools.facts import rounded
 from swarmlab.tools.scope import Scope, growth_tilt, region_dimension
+from swarmlab.tools.truth_extra import extra_truth
 from swarmlab.tools.truth_facts import statements
 from swarmlab.tools.truth_rules import derived_facts
 
@@ -67,7 +70,9 @@ FROM (SELECT * FROM placed UNION ALL SELECT * FROM absent);
 """
 
 
-def truth(dataset: Dataset, scope: Scope) -> dict[str, float | int | str]:
+def truth(
+    dataset: Dataset, scope: Scope, tools: Sequence[str] = DEFAULT_PLAN
+) -> dict[str, float | int | str]:
     """Value of each required fact by its id, from SQL.
 
     Parameters
@@ -76,19 +81,21 @@ def truth(dataset: Dataset, scope: Scope) -> dict[str, float | int | str]:
         Its `columnar` file is read; nothing is loaded into pandas.
     scope
         Checked before (`check_scope`).
+    tools
+        What is planned: of the tools beyond the default plan, only these are computed.
 
     Returns
     -------
     dict
         Over thirty ids, each of which the tools give with an equal value.
     """
-    with duckdb.connect() as connection:
+    with bounded_database(dataset.columnar.parent / ".spill") as connection:
         _lay_tables(connection, dataset, scope)
         facts: dict[str, float | int | str] = {}
         for statement in statements(dataset.columns, scope):
             for fact_id, number, word, unit in connection.execute(statement).fetchall():
                 facts[fact_id] = rounded(word if number is None else number, unit)
-    return facts | derived_facts(facts)
+    return facts | derived_facts(facts) | extra_truth(dataset, scope, tools)
 
 
 def entities(dataset: Dataset, scope: Scope) -> dict[str, list[str]]:
@@ -106,7 +113,7 @@ def entities(dataset: Dataset, scope: Scope) -> dict[str, list[str]]:
 def _entities(dataset: Dataset, scope: Scope) -> dict[str, list[str]]:
     """Asked several times while a run is planned and set up; a dataset is told by its fingerprint."""
     names = {"brands": "brand", "categories": "category", "regions": "place"}
-    with duckdb.connect() as connection:
+    with bounded_database(dataset.columnar.parent / ".spill") as connection:
         _lay_tables(connection, dataset, scope)
         found = {
             kind: [

@@ -13,7 +13,7 @@ from swarmlab.agents.brief import Brief
 from swarmlab.agents.questions import Question
 from swarmlab.agents.report import first_headlines, write_report
 from swarmlab.agents.swarm import run_swarm
-from swarmlab.tools import TOOLS
+from swarmlab.tools import DEFAULT_PLAN
 
 NASTY = "A|B <script>alert()</script>\n# not a heading"
 
@@ -36,7 +36,7 @@ async def test_tables_of_a_real_run_are_well_formed(sales: Sales) -> None:
     answer = await run_swarm(resources(sales, level(roster="six")))
     _check_tables(answer.report)
     sections = re.findall(r"^## (.*)$", answer.report, re.MULTILINE)
-    for tool in TOOLS:
+    for tool in DEFAULT_PLAN:
         assert sections.count(tool.replace("_", " ").capitalize()) == 1
     assert answer.report.count("\n### ") == 6
     for question in sales.exam.questions:
@@ -78,7 +78,7 @@ def test_a_nasty_name_stays_readable(sales: Sales) -> None:
 def test_an_empty_answer_is_still_a_report(sales: Sales) -> None:
     """No fact, no note, no question: every planned section says that nothing is there."""
     report = write_report(Answer((), (), {}, ()), Brief(), sales.dataset, ())
-    assert report.count("Not available: the tool was not asked") == len(TOOLS)
+    assert report.count("Not available: the tool was not asked") == len(DEFAULT_PLAN)
     _check_tables(report)
 
 

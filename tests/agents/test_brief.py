@@ -7,7 +7,7 @@ import pytest
 
 from swarmlab.agents.brief import Brief, load_brief
 from swarmlab.errors import SpecError
-from swarmlab.tools import TOOLS, Scope
+from swarmlab.tools import DEFAULT_PLAN, Scope
 
 GIVEN = {
     "analysis_type": "launch study",
@@ -30,9 +30,9 @@ plan: [kpis, roi]
 
 
 def test_without_a_brief_the_default_asks_for_every_tool() -> None:
-    """The default plan is the whole catalogue, each tool once."""
+    """The default plan is the twelve tools that any data allow, each once."""
     assert load_brief(None) == load_brief({}) == Brief()
-    assert Brief().plan == tuple(TOOLS)
+    assert Brief().plan == DEFAULT_PLAN
     assert Brief().tool_choice == "planned"
 
 

@@ -12,7 +12,7 @@ from swarmlab.agents.answer import Answer
 from swarmlab.agents.resources import Resources
 from swarmlab.agents.rosters import ROSTERS
 from swarmlab.agents.swarm import run_swarm
-from swarmlab.tools import TOOLS
+from swarmlab.tools import DEFAULT_PLAN
 from swarmlab.trace.attribution import attribute
 from swarmlab.trace.check import check_spans
 from swarmlab.trace.spans import Span
@@ -30,7 +30,7 @@ async def _run(sales: Sales, **switches: Any) -> tuple[Resources, Answer, list[S
 
 def _check_work(sales: Sales, run: Resources, answer: Answer, spans: list[Span]) -> None:
     requests = [span.name for span in spans if span.category == "tool"]
-    assert sorted(requests) == sorted(TOOLS)
+    assert sorted(requests) == sorted(DEFAULT_PLAN)
     assert (run.counts.tool_calls, run.tool_executions) == (12, 12)
     assert answer.errors == ()
     assert set(answer.choices) == {question.id for question in sales.exam.questions}
@@ -120,7 +120,7 @@ async def test_the_report_prints_every_fact(sales: Sales, roster: str) -> None:
     _, answer, _ = await _run(sales, roster=roster)
     unprinted = [f.id for f in answer.facts if f.text not in answer.report]
     assert [i for i in unprinted if not i.startswith("recommendations.rule[")] == []
-    assert {fact.tool for fact in answer.facts} == set(TOOLS)
+    assert {fact.tool for fact in answer.facts} == set(DEFAULT_PLAN)
 
 
 async def test_real_parallel_tools_give_the_facts_of_a_sequential_baseline(sales: Sales) -> None:

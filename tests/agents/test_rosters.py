@@ -3,7 +3,7 @@
 import pytest
 
 from swarmlab.agents.rosters import ROSTERS
-from swarmlab.tools import TOOLS
+from swarmlab.tools import DEFAULT_PLAN, TOOLS
 
 TITLES = {
     "six": [
@@ -21,9 +21,19 @@ TITLES = {
 
 @pytest.mark.parametrize("name", ROSTERS)
 def test_every_tool_has_exactly_one_owner(name: str) -> None:
-    """The twelve requests are made once each in every roster."""
+    """Each tool of the catalogue, the twelve of the default plan among them, is asked for by one agent."""
     assert sorted(tool for agent in ROSTERS[name] for tool in agent.tools) == sorted(TOOLS)
-    assert len(TOOLS) == 12
+    assert set(DEFAULT_PLAN) < set(TOOLS)
+    assert len(DEFAULT_PLAN) == 12
+
+
+@pytest.mark.parametrize("name", ROSTERS)
+def test_every_agent_has_work_in_the_default_plan(name: str) -> None:
+    """No agent lives on the extra tools alone, and each names the default ones first."""
+    for agent in ROSTERS[name]:
+        planned = [tool in DEFAULT_PLAN for tool in agent.tools]
+        assert planned[0]
+        assert planned == sorted(planned, reverse=True)
 
 
 @pytest.mark.parametrize("name", ROSTERS)

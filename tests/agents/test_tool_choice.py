@@ -9,7 +9,7 @@ from swarmlab.agents.brief import Brief
 from swarmlab.agents.rosters import THREE
 from swarmlab.agents.swarm import run_swarm
 from swarmlab.errors import ModelError
-from swarmlab.tools import TOOLS
+from swarmlab.tools import DEFAULT_PLAN, TOOLS, available_tools
 
 FREE = Brief(tool_choice="model")
 
@@ -21,15 +21,19 @@ def _choosing(tools: list[str]) -> Any:
     return loaded(ScriptedChat(reply=reply))
 
 
-async def test_each_agent_is_asked_once_among_all_tools(sales: Sales) -> None:
-    """The schema offers the whole catalogue and caps the number at the agent's share of the plan."""
+async def test_each_agent_is_asked_once_among_the_tools_that_the_data_allow(sales: Sales) -> None:
+    """The schema offers every tool whose columns are there; the cap is the agent's share of the plan."""
     run = resources(sales, level(), brief=FREE)
     await run_swarm(run)
     asked = chat_of(run).prompts("tool_choice")
     offers = [sent.schema["properties"]["tools"] for sent in asked]
-    assert [offer["maxItems"] for offer in offers] == [len(agent.tools) for agent in THREE]
-    assert all(offer["items"]["enum"] == list(TOOLS) for offer in offers)
-    assert all(tool.description in asked[0].user for tool in TOOLS.values())
+    assert [offer["maxItems"] for offer in offers] == [
+        len(set(agent.tools) & set(DEFAULT_PLAN)) for agent in THREE
+    ]
+    allowed = list(available_tools(sales.dataset))
+    assert set(DEFAULT_PLAN) < set(allowed) < set(TOOLS)
+    assert all(offer["items"]["enum"] == allowed for offer in offers)
+    assert all((tool.description in asked[0].user) == (name in allowed) for name, tool in TOOLS.items())
 
 
 async def test_what_the_model_chose_is_what_runs(sales: Sales) -> None:
@@ -46,7 +50,7 @@ async def test_what_the_model_chose_is_what_runs(sales: Sales) -> None:
 
 async def test_the_cap_holds_where_the_provider_ignores_the_schema(sales: Sales) -> None:
     """A model that asks for everything gets as many tools as the plan gave the agent."""
-    run = resources(sales, level(), brief=FREE, model=_choosing(list(TOOLS)))
+    run = resources(sales, level(), brief=FREE, model=_choosing(list(DEFAULT_PLAN)))
     await run_swarm(run)
     assert run.counts.tool_calls == 12
 

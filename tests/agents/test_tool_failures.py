@@ -13,7 +13,7 @@ from swarmlab.agents.rosters import ROSTERS
 from swarmlab.agents.swarm import run_swarm
 from swarmlab.agents.tool_runs import MeasuredTools
 from swarmlab.errors import ModelError, SpecError, ToolError
-from swarmlab.tools import TOOLS
+from swarmlab.tools import DEFAULT_PLAN
 from swarmlab.trace.check import check_spans
 from swarmlab.trace.clock import VirtualClock
 from swarmlab.trace.tracer import Tracer
@@ -50,14 +50,14 @@ async def test_an_agent_without_any_tool_left_says_nothing(sales: Sales, context
     for agent in (data, campaign):
         assert (notes[agent.name].finding, notes[agent.name].cites) == ("", ())
     assert notes["competitive"].finding
-    assert len(answer.errors) == len(data.tools + campaign.tools)
+    assert len(answer.errors) == len(set(data.tools + campaign.tools) & set(DEFAULT_PLAN))
     assert len(chat_of(run).prompts("contribution")) == 4
     assert set(answer.choices) == set(sales.exam.answers)
 
 
 async def test_all_tools_may_fail(sales: Sales) -> None:
     """The answer then holds no fact, twelve errors, and a report that says so."""
-    run = resources(sales, level(roster="two", tool_schedule="parallel"), faults=frozenset(TOOLS))
+    run = resources(sales, level(roster="two", tool_schedule="parallel"), faults=frozenset(DEFAULT_PLAN))
     answer = await run_swarm(run)
     assert answer.facts == ()
     assert len(answer.errors) == 12
@@ -76,7 +76,7 @@ async def test_a_crash_inside_a_tool_is_a_tool_error(sales: Sales, monkeypatch: 
     monkeypatch.setattr(tool_runs, "run_tool", breaking)
     answer = await run_swarm(resources(sales, level()))
     assert answer.errors == ("tool kpis failed: ZeroDivisionError: no rows",)
-    assert {fact.tool for fact in answer.facts} == set(TOOLS) - {"kpis"}
+    assert {fact.tool for fact in answer.facts} == set(DEFAULT_PLAN) - {"kpis"}
 
 
 async def test_a_run_that_breaks_off_does_not_wait_for_other_agents_tools(
@@ -127,7 +127,7 @@ def test_a_tool_that_hangs_is_given_up(
     run = resources(sales, at, folder=tmp_path, **timed, faults=frozenset({"kpis:hang"}), tool_timeout_s=5.0)
     answer = clock.run(run_swarm(run))
     assert answer.errors == ("tool kpis failed: took longer than 5 s",)
-    assert {fact.tool for fact in answer.facts} == set(TOOLS) - {"kpis"}
+    assert {fact.tool for fact in answer.facts} == set(DEFAULT_PLAN) - {"kpis"}
     assert clock.now_ns() == 5 * 10**9
     sound = resources(sales, at, folder=tmp_path, **timed | {"tracer": Tracer(clock)})
     again = clock.run(run_swarm(sound))

@@ -48,7 +48,7 @@ from swarmlab.models.profile import Lengths, TokenCount, load_profile
 from swarmlab.models.text_tokens import text_features
 from swarmlab.records.record import Record
 from swarmlab.records.store import read_records, write_run
-from swarmlab.tools import TOOLS
+from swarmlab.tools import DEFAULT_PLAN
 from swarmlab.trace.clock import VirtualClock
 
 DATA = "beverage:2000"
@@ -306,8 +306,8 @@ def _times(impls: Sequence[str] = ("baseline", "vectorized")) -> pd.DataFrame:
         for impl in impls:
             told = {"data": data, "rows": n, "bytes": 8 * n, "impl": impl, "repeat": 0}
             read = {"what": READ, "seconds": 0.02 + 0.03 * 8 * n / 1e6}
-            rows += [{**told, **read}] * (len(TOOLS) if impl == "baseline" else 1)
-            rows += [{**told, "what": name, "seconds": 0.01 + 0.05 * n / 1e6} for name in TOOLS]
+            rows += [{**told, **read}] * (len(DEFAULT_PLAN) if impl == "baseline" else 1)
+            rows += [{**told, "what": name, "seconds": 0.01 + 0.05 * n / 1e6} for name in DEFAULT_PLAN]
             lone = 4 * (0.01 + 0.05 * n / 1e6 + (read["seconds"] if impl == "baseline" else 0))
             rows.append({**told, "what": TOGETHER, "seconds": lone / (1.0 if impl == "baseline" else 1.6)})
     return pd.DataFrame(rows)
@@ -330,10 +330,10 @@ def test_tools_are_timed_in_processes_of_their_own() -> None:
     """Each implementation gives a time for every tool, for reading, and for tools at once."""
     times = time_tools([DATA], 1)
     assert set(times["impl"]) == {"baseline", "vectorized"}
-    assert set(times["what"]) == {*TOOLS, READ, TOGETHER}
+    assert set(times["what"]) == {*DEFAULT_PLAN, READ, TOGETHER}
     assert (times["seconds"] > 0).all()
     reads = times[times["what"] == READ].groupby("impl").size()
-    assert reads.to_dict() == {"baseline": len(TOOLS), "vectorized": 1}
+    assert reads.to_dict() == {"baseline": len(DEFAULT_PLAN), "vectorized": 1}
 
 
 def _with_record(folder: Path, source: Path, **changes: Any) -> Path:
@@ -388,7 +388,7 @@ def test_a_fitted_profile_can_be_used(
     assert set(profile.calibration["formulas"]) == {"prefill_s", "decode_s", "fit"}
     rates = fit_rates(measured.calls)
     assert profile.decode.tokens_per_s == pytest.approx(rates.decode.tokens_per_s, rel=1e-3)
-    assert set(profile.tools["vectorized"].compute) == {"default", *TOOLS}
+    assert set(profile.tools["vectorized"].compute) == {"default", *DEFAULT_PLAN}
     assert len(tables["calls"]) == len(measured.calls)
 
 

@@ -15,7 +15,7 @@ from swarmlab.data import Dataset
 from swarmlab.errors import SpecError, UserError
 from swarmlab.lab import Cell, Spec, default_spec, load_spec, make_cell
 from swarmlab.lab.experiment import expand
-from swarmlab.tools import TOOLS
+from swarmlab.tools import DEFAULT_PLAN
 
 
 def _write(folder: Path, text: str) -> Path:
@@ -244,7 +244,7 @@ def test_make_cell_fills_in_what_is_left_out(tmp_path: Path) -> None:
     cell = cell_of(tmp_path)
     assert (cell.level, cell.cache_state, cell.repeat) == (LEVELS["full"], "cold", 0)
     assert len(cell.data_fingerprint) == 64
-    assert cell.brief.plan == tuple(TOOLS)
+    assert cell.brief.plan == DEFAULT_PLAN
     assert make_cell(cell.model_dump(mode="json")) == cell
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from swarmlab.errors import DataError
 from swarmlab.lab import Cell, ameasure, measure, trace_bottlenecks
 from swarmlab.records.record import Record
 from swarmlab.records.store import read_record, run_folder
-from swarmlab.tools import TOOLS
+from swarmlab.tools import DEFAULT_PLAN, TOOLS
 from swarmlab.trace.attribution import attribute
 from swarmlab.trace.io import read_spans
 from swarmlab.trace.spans import Span
@@ -41,9 +42,9 @@ def test_a_run_of_any_level_is_whole(tmp_path: Path, level: str) -> None:
     cell = cell_of(tmp_path, level=level)
     record = measure(cell)
     assert record.error is None
-    assert (record.status, record.level, record.n_tool_calls) == ("ok", level, len(TOOLS))
+    assert (record.status, record.level, record.n_tool_calls) == ("ok", level, len(DEFAULT_PLAN))
     assert (record.fact_coverage, record.groundedness, record.cache_hits) == (1.0, 1.0, 0)
-    assert record.n_tool_executions == len(TOOLS)
+    assert record.n_tool_executions == len(DEFAULT_PLAN)
     assert record.n_agents == {"six": 6, "three": 3, "two": 2}[LEVELS[level].roster]
     assert record.n_model_calls is not None
     assert record.total_tokens == 12 * record.n_model_calls
@@ -70,7 +71,7 @@ def test_a_failing_tool_fails_the_run_and_keeps_its_siblings(tmp_path: Path) -> 
     assert record.error is not None
     assert "tool kpis failed" in record.error
     answer = _answer(cell)
-    assert {fact["tool"] for fact in answer["facts"]} == set(TOOLS) - {"kpis"}
+    assert {fact["tool"] for fact in answer["facts"]} == set(DEFAULT_PLAN) - {"kpis"}
     assert answer["errors"] == [record.error]
     failed = [span.name for span in read_spans(_folder(cell)) if span.status == "error"]
     assert failed == ["kpis"]
@@ -81,9 +82,9 @@ def test_a_failing_tool_fails_the_run_and_keeps_its_siblings(tmp_path: Path) -> 
 
 def test_all_tools_failing_is_still_a_record(tmp_path: Path) -> None:
     """With every tool broken each one is named and nothing else breaks."""
-    record = measure(cell_of(tmp_path, faults=tuple(TOOLS)))
+    record = measure(cell_of(tmp_path, faults=DEFAULT_PLAN))
     assert record.status == "failed"
-    assert all(f"tool {name} failed" in (record.error or "") for name in TOOLS)
+    assert all(f"tool {name} failed" in (record.error or "") for name in DEFAULT_PLAN)
 
 
 def test_a_failed_run_is_not_stored_as_an_answer(tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_warm_after_cold_is_served_from_the_cache(tmp_path: Path) -> None:
     cold, warm = measure(cold_cell), measure(warm_cell)
     assert cold.cache_hits == 0
     assert _counts(warm) == (1, 0, 0)
-    assert warm.n_tool_calls == cold.n_tool_calls == len(TOOLS)
+    assert warm.n_tool_calls == cold.n_tool_calls == len(DEFAULT_PLAN)
     assert warm.tokens_per_s is None
     assert (warm.facts_hash, warm.work_id) == (cold.facts_hash, cold.work_id)
     assert _answer(warm_cell)["decisions"] == _answer(cold_cell)["decisions"]
@@ -151,7 +152,7 @@ def test_a_warm_run_of_a_tools_cache_still_asks_the_model(tmp_path: Path, chat: 
     cold = measure(cell_of(tmp_path, level="partial"))
     asked = len(chat.calls)
     warm = measure(cell_of(tmp_path, level="partial", cache_state="warm"))
-    assert _counts(warm) == (len(TOOLS), 0, cold.n_model_calls)
+    assert _counts(warm) == (len(DEFAULT_PLAN), 0, cold.n_model_calls)
     assert len(chat.calls) == 2 * asked
 
 
@@ -200,3 +201,26 @@ def test_a_cold_run_with_hits_is_called_mixed(tmp_path: Path) -> None:
     record = measure(cell_of(tmp_path, brief={"tool_choice": "model"}))
     assert record.cache_hits
     assert record.cache_state == "mixed"
+
+
+def test_a_shared_place_serves_other_experiments(tmp_path: Path) -> None:
+    """A warm run fills the place once; the same work elsewhere is served from it, and a cold run never is."""
+    fields = {"level": "full", "cache_place": str(tmp_path / "shared")}
+    first = measure(cell_of(tmp_path / "one", cache_state="warm", **fields))
+    elsewhere = measure(cell_of(tmp_path / "two", cache_state="warm", **fields))
+    cold = measure(cell_of(tmp_path / "three", cache_state="cold", **fields))
+    assert [record.cache_hits for record in (first, elsewhere, cold)] == [1, 1, 0]
+    assert [record.cache_state for record in (first, elsewhere, cold)] == ["warm", "warm", "cold"]
+    assert first.facts_hash == elsewhere.facts_hash == cold.facts_hash
+    assert elsewhere.cache_saved_s is not None
+    assert elsewhere.cache_saved_s > 0
+    assert elsewhere.cache_saved_tokens == cold.total_tokens
+
+
+def test_a_cleared_cache_is_filled_before_a_warm_run(tmp_path: Path) -> None:
+    """Entries that somebody removed meanwhile are not taken for granted: the run is warm all the same."""
+    cell = cell_of(tmp_path, level="full", cache_state="warm")
+    measure(cell)
+    (cell.cache_folder / "cache.sqlite").unlink()
+    shutil.rmtree(_folder(cell))
+    assert measure(cell).cache_hits == 1

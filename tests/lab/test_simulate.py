@@ -21,7 +21,7 @@ from swarmlab.lab.measure import run_once
 from swarmlab.lab.simulate import Simulator
 from swarmlab.models.profile import profile_path
 from swarmlab.records.store import run_folder
-from swarmlab.tools import TOOLS, Scope, run_tool
+from swarmlab.tools import DEFAULT_PLAN, TOOLS, Scope, run_tool
 from swarmlab.tools.cache import Cache
 from swarmlab.trace.attribution import attribute
 from swarmlab.trace.clock import VirtualClock
@@ -128,7 +128,7 @@ def test_a_fault_is_a_failed_run_with_its_siblings_facts() -> None:
     assert record.status == "failed"
     assert "kpis" in str(record.error)
     assert measured.answer is not None
-    assert {fact.tool for fact in measured.answer.facts} == set(TOOLS) - {"kpis"}
+    assert {fact.tool for fact in measured.answer.facts} == set(DEFAULT_PLAN) - {"kpis"}
 
 
 def test_a_shared_cache_serves_the_second_run() -> None:
@@ -148,9 +148,9 @@ def test_simulated_tools_give_the_answers_of_real_ones(impl: str) -> None:
     dataset, scope = open_dataset(DATA), Scope()
     store = Cache(None, ("facts",))
     for answers in (ToolAnswers(store), ToolAnswers(store)):
-        for name in TOOLS:
+        for name in DEFAULT_PLAN:
             assert answers.get(dataset, name, scope, impl) == run_tool(name, scope, dataset, impl)
-    assert store.hits["facts"] == len(TOOLS)
+    assert store.hits["facts"] == len(DEFAULT_PLAN)
 
 
 def test_a_tool_that_sleeps_in_real_time_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

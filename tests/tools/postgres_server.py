@@ -35,6 +35,16 @@ def _account() -> dict[str, Any]:
     return {"user": "postgres", "group": "postgres", "extra_groups": []}
 
 
+# Stays with the server and stops it when the pipe from the tests closes, also because they were killed.
+WATCH = """
+"$1/pg_ctl" -D "$2/data" -w -l "$2/log" -o "-k $2 $3" start >&2 || exit 1
+echo started
+cat >&2
+"$1/pg_ctl" -D "$2/data" -w -m immediate stop >&2
+rm -rf "$2"
+"""
+
+
 @contextmanager
 def postgres_server() -> Iterator[str]:
     """The address of a running server's empty database; it and its files are gone afterwards."""
@@ -43,24 +53,26 @@ def postgres_server() -> Iterator[str]:
     binaries, account = _binaries(), _account()
     # Not pytest's folder: the server's user could not enter it; and a socket's path has to be short.
     folder = Path(tempfile.mkdtemp(prefix="swarmlab-pg-"))
-    try:
-        if account:
-            shutil.chown(folder, "postgres", "postgres")
-        options = {**account, "check": True, "cwd": folder, "stdout": subprocess.DEVNULL}
-        data, control = folder / "data", [str(binaries / "pg_ctl"), "-D", str(folder / "data"), "-w"]
-        subprocess.run(
-            [str(binaries / "initdb"), "-D", str(data), "-A", "trust", "-U", "swarmlab", "-E", "UTF8", "-N"],
-            **options,
-        )
-        subprocess.run(
-            [*control, "-l", str(folder / "log"), "-o", f"-k {folder} {SETTINGS}", "start"], **options
-        )
+    if account:
+        shutil.chown(folder, "postgres", "postgres")
+    quiet = {**account, "cwd": folder, "stderr": subprocess.DEVNULL}
+    new = (str(binaries / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", "swarmlab")
+    subprocess.run([*new, "-E", "UTF8", "-N"], check=True, stdout=subprocess.DEVNULL, **quiet)
+    watch = ["sh", "-c", WATCH, "sh", str(binaries), str(folder), SETTINGS]
+    with subprocess.Popen(
+        watch, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, **quiet
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        if server.stdout.readline() != b"started\n":
+            log = folder / "log"
+            pytest.fail(f"PostgreSQL did not start: {log.read_text() if log.exists() else 'no log'}")
         try:
             yield f"postgresql+psycopg://swarmlab:wachtwoord@/postgres?host={folder}"
         finally:
-            subprocess.run([*control, "-m", "immediate", "stop"], **options)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            server.stdin.close()
+            server.wait(60)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def new_schema(url: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from swarmlab.data import Dataset
+from swarmlab.data import DIMENSIONS, Dataset
 from swarmlab.tools import Fact
 
 OPTIONAL = ("region", "country", "store_id", "total_cost", "discount_value")
@@ -76,7 +76,7 @@ def dataset_of(frame: pd.DataFrame, folder: Path, name: str = "made") -> Dataset
 def as_categorical(frame: pd.DataFrame) -> pd.DataFrame:
     """Turn the dimensions into categoricals."""
     typed = frame.copy()
-    for name in ("brand", "category", "region", "country", "store_id"):
+    for name in DIMENSIONS:
         if name in typed:
             typed[name] = typed[name].astype("category")
     return typed

@@ -1,5 +1,6 @@
 """What was damaged on disk is never served: it is set aside, counted, and computed again."""
 
+import enum
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from postgres_server import postgres_server
 
@@ -15,6 +17,14 @@ from swarmlab.tools.cache import Cache, Cost, Limits, open_store
 
 LAYERS = ("tools", "completions")
 ON_DISK_ONLY = Limits(memory_bytes=0)
+
+
+class Named(enum.StrEnum):
+    """A text by another type."""
+
+    TOOLS = "tools"
+
+
 VALUE = {"word": "elderflower"}
 ENTRIES = "swarmlab_cache_entries"
 
@@ -236,4 +246,29 @@ def test_a_server_that_is_gone_fails_no_run() -> None:
     assert cache.fetch_sync("tools", "new", lambda: (3, Cost())).value == 3
     assert cache.troubles["unwritten"] == 2
     assert cache.troubles["unread"] > 0
+    cache.close()
+
+
+def test_a_callers_mistake_costs_nobodys_entries(tmp_path: Path) -> None:
+    """A key or tag that is no text is an error, and the file stays where it is."""
+    cache = Cache(tmp_path, LAYERS)
+    cache.put("tools", "k", 1)
+    for key, tag in ((b"bytes", ""), (None, ""), ("k", 7)):
+        with pytest.raises(TypeError):
+            cache.put("tools", key, 2, tag=tag)  # type: ignore[arg-type]
+    with pytest.raises(OverflowError):
+        cache.put("tools", "many", 2, Cost(tokens=2**70))
+    assert cache.get("tools", "k") == 1
+    assert cache.troubles == {}
+    assert not list(tmp_path.glob("*quarantined*"))
+    cache.close()
+
+
+def test_what_is_like_a_text_or_number_is_kept_as_one(tmp_path: Path) -> None:
+    """An enumeration's text and NumPy's numbers do not make an entry look damaged when it is read."""
+    cache = Cache(tmp_path, LAYERS, limits=ON_DISK_ONLY)
+    cost = Cost(np.float64(1.5), np.int64(7))  # type: ignore[arg-type]
+    cache.put(Named.TOOLS, Named.TOOLS, 1, cost, tag=Named.TOOLS, data=Named.TOOLS)
+    assert (cache.get("tools", "tools"), cache.saved_s, cache.saved_tokens) == (1, 1.5, 7)
+    assert cache.troubles == {}
     cache.close()

@@ -9,13 +9,13 @@ from sales_frames import OPTIONAL, as_categorical, random_frame
 
 from swarmlab.data import REQUIRED
 from swarmlab.errors import ToolError
-from swarmlab.tools import TOOLS, Fact, Scope
+from swarmlab.tools import DEFAULT_PLAN, TOOLS, Fact, Scope
 
 SCOPE = Scope(brands=("Brand 13",), budget=12345.67)
 
 
 def _all_facts(frame: pd.DataFrame, scope: Scope = SCOPE) -> list[tuple[Fact, ...]]:
-    return [tool.fn(frame, scope) for tool in TOOLS.values()]
+    return [tool.fn(frame, scope) for tool in (TOOLS[name] for name in DEFAULT_PLAN)]
 
 
 @given(st.integers(0, 10_000), st.sampled_from([25, 70, 400]), st.sets(st.sampled_from(OPTIONAL)))
@@ -41,7 +41,7 @@ def test_the_unit_of_the_dates_does_not_matter(unit: str) -> None:
     assert _all_facts(dated) == _all_facts(frame)
 
 
-@pytest.mark.parametrize("name", list(TOOLS))
+@pytest.mark.parametrize("name", list(DEFAULT_PLAN))
 def test_a_tool_changes_nothing_in_the_frame(name: str) -> None:
     """A shared frame is the same after the tool, down to read-only blocks and the index."""
     frame = as_categorical(random_frame(2, 200))
@@ -52,7 +52,7 @@ def test_a_tool_changes_nothing_in_the_frame(name: str) -> None:
     pd.testing.assert_frame_equal(frame, before)
 
 
-@pytest.mark.parametrize("name", list(TOOLS))
+@pytest.mark.parametrize("name", list(DEFAULT_PLAN))
 def test_the_five_required_columns_are_enough(name: str) -> None:
     """Every tool has something to say about the smallest canonical frame, with two headline facts or more."""
     facts = TOOLS[name].fn(random_frame(3, 500, columns=()), Scope())
@@ -66,7 +66,7 @@ def test_the_five_required_columns_are_enough(name: str) -> None:
         assert "nan" not in fact.text
 
 
-@pytest.mark.parametrize("name", list(TOOLS))
+@pytest.mark.parametrize("name", list(DEFAULT_PLAN))
 @pytest.mark.parametrize("column", REQUIRED)
 def test_a_missing_column_is_named_if_the_tool_needs_it(name: str, column: str) -> None:
     """Without a column it declares a tool fails with its name, without any other it works."""
@@ -84,11 +84,11 @@ def test_the_catalogue_has_the_twelve_in_their_order() -> None:
         "market_overview, market_share, time_series, cross_section, regional_performance, profitability, "
         "brand_performance, kpis, sales_forecast, roi, budget_plan, recommendations"
     )
-    assert ", ".join(TOOLS) == order
+    assert ", ".join(DEFAULT_PLAN) == order
     assert all(tool.name == name and tool.description.endswith(".") for name, tool in TOOLS.items())
 
 
-@pytest.mark.parametrize("name", list(TOOLS))
+@pytest.mark.parametrize("name", list(DEFAULT_PLAN))
 def test_a_single_row_is_enough(name: str) -> None:
     """One sale makes a small market, not a crash."""
     assert TOOLS[name].fn(random_frame(5, 1), Scope())

@@ -10,7 +10,7 @@ from sales_frames import OPTIONAL, dataset_of, random_frame
 
 from swarmlab.data import Dataset
 from swarmlab.errors import SpecError, ToolError
-from swarmlab.tools import TOOLS, Scope, SharedFrame, run_tool
+from swarmlab.tools import DEFAULT_PLAN, Scope, SharedFrame, run_tool
 from swarmlab.tools.run import MAX_LINES, columns_used, fact_line
 
 
@@ -35,7 +35,7 @@ def _counting(dataset: Dataset) -> CountingDataset:
     return counting
 
 
-@pytest.mark.parametrize("name", list(TOOLS))
+@pytest.mark.parametrize("name", list(DEFAULT_PLAN))
 def test_both_implementations_give_the_same_facts(dataset: Dataset, name: str) -> None:
     """Reading the file anew and sharing the columns differ in time and wording only."""
     scope = Scope(brands=("Brand 13",))
@@ -45,7 +45,7 @@ def test_both_implementations_give_the_same_facts(dataset: Dataset, name: str) -
     assert baseline.tool == vectorized.tool == name
 
 
-@pytest.mark.parametrize("name", list(TOOLS))
+@pytest.mark.parametrize("name", list(DEFAULT_PLAN))
 def test_every_line_of_a_text_is_a_fact(dataset: Dataset, name: str) -> None:
     """Both texts are lines of facts, and hold every headline and every name found."""
     answer = run_tool(name, Scope(), dataset, "vectorized", None)
@@ -63,18 +63,16 @@ def test_every_line_of_a_text_is_a_fact(dataset: Dataset, name: str) -> None:
 
 
 def test_many_threads_load_the_frame_once(dataset: Dataset) -> None:
-    """The first tool to ask loads it; the others wait and share it."""
+    """The first to ask for the frame loads it; the others wait and share it."""
     counting = _counting(dataset)
     shared = SharedFrame(counting)
     assert not shared.is_loaded
     with ThreadPoolExecutor(8) as pool:
-        answers = list(
-            pool.map(lambda n: run_tool(n, Scope(), counting, "vectorized", shared), list(TOOLS) * 2)
-        )
+        frames = list(pool.map(lambda _: shared.frame(), range(24)))
     assert len(counting.loads) == 1
     assert shared.is_loaded
-    assert answers[: len(TOOLS)] == answers[len(TOOLS) :]
-    pd.testing.assert_frame_equal(shared.frame(), dataset.load(counting.loads[0]))
+    assert all(frame is frames[0] for frame in frames)
+    pd.testing.assert_frame_equal(frames[0], dataset.load(counting.loads[0]))
 
 
 def test_only_columns_that_tools_read_are_loaded() -> None:

@@ -116,4 +116,4 @@ def test_cost_follows_from_unit_cost_or_profit(column: str) -> None:
 def test_an_unrestricting_scope_copies_nothing() -> None:
     """The codes of the whole frame are used as they are."""
     sales = _sales(as_categorical(random_frame(5, 20)))
-    assert sales.axis("brand").codes is sales._whole_axis("brand").codes
+    assert sales.axis("brand").codes is sales._rows._whole_axis("brand").codes

@@ -10,20 +10,22 @@ from sales_frames import OPTIONAL, dataset_of, random_frame
 
 from swarmlab.data import Dataset, open_dataset
 from swarmlab.data.schema import LARGEST, LARGEST_TOTAL
-from swarmlab.tools import TOOLS, Fact, Scope, SharedFrame, entities, run_tool, truth
+from swarmlab.tools import DEFAULT_PLAN, Fact, Scope, SharedFrame, entities, run_tool, truth
 
 
 def _facts(dataset: Dataset, scope: Scope) -> dict[str, Fact]:
     shared = SharedFrame(dataset)
     return {
-        fact.id: fact for name in TOOLS for fact in run_tool(name, scope, dataset, "vectorized", shared).facts
+        fact.id: fact
+        for name in DEFAULT_PLAN
+        for fact in run_tool(name, scope, dataset, "vectorized", shared).facts
     }
 
 
 def _check(dataset: Dataset, scope: Scope) -> dict[str, float | int | str]:
     true, found = truth(dataset, scope), _facts(dataset, scope)
     assert {name: found[name].value if name in found else "missing" for name in true} == true
-    assert {name.split(".")[0] for name in true} == set(TOOLS)
+    assert {name.split(".")[0] for name in true} == set(DEFAULT_PLAN)
     return true
 
 

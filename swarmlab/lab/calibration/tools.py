@@ -12,7 +12,7 @@ import pandas as pd
 from swarmlab.data import Dataset, open_dataset
 from swarmlab.lab.calibration.rates import unbiased_fit
 from swarmlab.models.profile import Cost, ToolCosts
-from swarmlab.tools import TOOLS, Scope, SharedFrame, entities, truth
+from swarmlab.tools import DEFAULT_PLAN, TOOLS, Scope, SharedFrame, entities, truth
 from swarmlab.tools.run import Impl, run_tool
 from swarmlab.trace.clock import WallClock
 
@@ -54,13 +54,17 @@ def _pass(spec: str, impl: Impl) -> list[dict[str, Any]]:
     # A run's set-up reads the data too, before its clock starts.
     truth(dataset, Scope())
     entities(dataset, Scope())
-    told = {"data": spec, "rows": dataset.rows, "bytes": dataset.path.stat().st_size, "impl": impl}
+    told = {"data": spec, "rows": dataset.rows, "bytes": dataset.size_bytes, "impl": impl}
     shared = SharedFrame(dataset)
     times: list[tuple[str, float]] = []
-    for name, tool in TOOLS.items():
+    for name in DEFAULT_PLAN:
+        tool = TOOLS[name]
         start_ns = clock.now_ns()
-        is_read = impl == "baseline" or not shared.is_loaded
-        frame = dataset.read() if impl == "baseline" else shared.frame()
+        is_read = impl == "baseline" or shared.sums.scans == 0
+        frame = dataset.read() if impl == "baseline" else shared.source(tool)
+        if impl == "vectorized" and is_read:
+            # The scan that serves all tools of a run.
+            shared.sums.within({})
         read_ns = clock.now_ns()
         tool.fn(frame, Scope())
         end_ns = clock.now_ns()
@@ -89,7 +93,7 @@ def fit_tools(times: pd.DataFrame) -> dict[Impl, ToolCosts]:
 
 
 def _costs(times: pd.DataFrame, impl: Impl) -> ToolCosts:
-    by_tool = {name: _cost(times[times["what"] == name], "rows") for name in TOOLS}
+    by_tool = {name: _cost(times[times["what"] == name], "rows") for name in DEFAULT_PLAN}
     default = Cost(
         start_s=float(np.mean([cost.start_s for cost in by_tool.values()])),
         per_million_s=float(np.mean([cost.per_million_s for cost in by_tool.values()])),
