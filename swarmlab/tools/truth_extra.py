@@ -14,6 +14,7 @@ import duckdb
 
 from swarmlab.data import DIMENSIONS, Dataset
 from swarmlab.data.companions import companion_file, companion_of, table_columns
+from swarmlab.data.memory import bounded_database
 from swarmlab.data.schema import FLAGS
 from swarmlab.tools.catalogue import TOOLS
 from swarmlab.tools.facts import rounded
