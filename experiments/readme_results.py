@@ -165,16 +165,17 @@ def simulated() -> str:
 
 def _calibration() -> str:
     parts = []
-    for folder, name in (("calibration", "first round"), ("calibration-2", "second round")):
+    rounds = {"calibration": "first", "calibration-2": "second", "calibration-3": "third"}
+    for folder, name in rounds.items():
         path = RESULTS / folder / "calibration.csv"
         if path.exists():
             errors = pd.read_csv(path)["error"].abs()
             parts.append(
-                f"{name}, {len(errors)} runs: median error {errors.median():.1%}, 95th percentile "
+                f"{name} round, {len(errors)} runs: median error {errors.median():.1%}, 95th percentile "
                 f"{errors.quantile(0.95):.1%}, worst {errors.max():.1%}"
             )
     return (
-        "**How far to trust it** (`results/reference/calibration`, `calibration-2`): durations of held-out "
+        "**How far to trust it** (`results/reference/calibration`, `-2`, `-3`): durations of held-out "
         "briefs and datasets, predicted and committed before they were run on the model (goals: 5 % and "
         f"10 %); {'; '.join(parts)}."
     )
