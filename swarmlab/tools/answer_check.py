@@ -1,6 +1,7 @@
 """What a tool hands over has to be an answer: checked before anyone reads, stores or cites it."""
 
 import math
+from functools import lru_cache
 
 from swarmlab.tools.facts import Fact
 from swarmlab.tools.run import ToolAnswer
@@ -27,8 +28,18 @@ def answer_problem(tool: str, value: object) -> str | None:
         return f"it returned the answer of another tool, {value.tool!r}"
     if not isinstance(value.text, str) or not isinstance(value.facts, tuple):
         return "its answer has no text or no tuple of facts"
+    try:
+        return _facts_problem(tool, value.facts)
+    except TypeError:
+        # Something in it has no hash, which no sound fact lacks.
+        return "its answer holds what is no fact"
+
+
+@lru_cache(maxsize=256)
+def _facts_problem(tool: str, facts: tuple[object, ...]) -> str | None:
+    """Looked at once: simulated runs hand over the same facts again and again."""
     ids: set[str] = set()
-    for fact in value.facts:
+    for fact in facts:
         if not isinstance(fact, Fact):
             return f"its answer holds {type(fact).__name__}, not a fact"
         if fact.tool != tool or fact.id in ids:
