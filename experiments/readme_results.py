@@ -28,6 +28,8 @@ PRESETS = ("blackboard", "none", "partial", "full")
 BEGIN, END = "<!-- results: experiments/readme_results.py -->", "<!-- end of results -->"
 BEGIN_SIMULATED = "<!-- simulated: experiments/readme_results.py -->"
 END_SIMULATED = "<!-- end of simulated -->"
+BEGIN_TOOLS = "<!-- tools: experiments/readme_results.py -->"
+END_TOOLS = "<!-- end of tools -->"
 
 
 def results() -> str:
@@ -225,9 +227,80 @@ def _capacity() -> list[str]:
     return told
 
 
+def tools() -> str:
+    """The README's block on tools, cache and executor."""
+    sentences = (_large_data(), _cache_faults(), _cache_speed(), _executor(), _repeats())
+    return "\n".join([BEGIN_TOOLS, *(f"- {sentence}" for sentence in sentences), END_TOOLS])
+
+
+def _large_data() -> str:
+    table = pd.read_csv(RESULTS / "large_data_benchmark.csv")
+    ours = table[(table["method"] == "swarmlab") & table["ratio"].notna()]
+    parts = [
+        f"{row.rows // 1_000_000} M rows of {row.kind} {row.seconds:.2f} s, {row.ratio:.2f} times the best "
+        f"(CPU {row.cpu_ratio:.2f}), {row.peak_mib:,.0f} MiB (n = {row.n})"
+        for row in ours.itertuples()
+    ]
+    return (
+        "**Large data** (`python experiments/large_data_benchmark.py`; goals: 1.2 times the best of pandas, "
+        f"Polars and DuckDB, under 1 GiB; made on a busy machine, gaps named there): {'; '.join(parts)}."
+    )
+
+
+def _cache_faults() -> str:
+    table = pd.read_csv(RESULTS / "cache_faults.csv").fillna("")
+    killed = table[table["test"].str.contains("killed writer")]["counted"].iloc[-1]
+    at_calls = table[table["test"].str.contains("killed at any call")]["counted"]
+    n_at_calls = sum(int(text.partition("kills: ")[2].partition(";")[0]) for text in at_calls)
+    passed = (table["verdict"] == "passed").sum()
+    return (
+        f"**Cache, faults** (`python experiments/cache_faults.py`): {passed} of {len(table)} passed; "
+        f"SIGKILLs in two writing processes, {killed}; {n_at_calls} further kills at every call of one put: "
+        "whole or absent; six processes of sixteen threads on one key compute once."
+    )
+
+
+def _cache_speed() -> str:
+    table = pd.read_csv(RESULTS / "cache_benchmark.csv")
+    fastest = table[table["is_fastest_disk_cache"] & (table["processes"] == 1)]
+    parts = [
+        f"{row.operation} of {row.size} {row.disk_wall:.2f} (with the memory tier {row.memory_wall:.2f})"
+        for row in fastest.itertuples()
+    ]
+    return (
+        "**Cache, speed** (`python experiments/cache_benchmark.py`): time over that of the fastest disk "
+        "cache, which has no checksum; wall clock, one process "
+        f"(n = {fastest['n'].min()}; goal 1): {'; '.join(parts)}."
+    )
+
+
+def _executor() -> str:
+    table = pd.read_csv(RESULTS / "executor_benchmark.csv")
+    ratios = table[table["unit"] == "ratio"]
+    parts = [f"{row.what} {row.value:.2f} [{row.low:.2f}, {row.high:.2f}]" for row in ratios.itertuples()]
+    return f"**Executor, cost a call** (`python experiments/executor_benchmark.py`): {'; '.join(parts)}."
+
+
+def _repeats() -> str:
+    table = pd.read_csv(RESULTS / "repeated_analyses.csv")
+    repeats = table[table["is_repeat"]]
+    spent, saved = table["seconds"].sum(), table["saved_s"].sum()
+    return (
+        f"**Repeated analyses** (`python experiments/repeated_analyses.py`, measured): {len(table)} "
+        f"requests, {len(repeats) / len(table):.0%} of them asked before: {table['analysis_hit'].mean():.0%} "
+        f"served from the cache, {repeats['is_same_answer'].sum()} of {len(repeats)} repeats with the first "
+        f"one's answer, {spent:.0f} s spent, {saved:.0f} s and {table['saved_tokens'].sum():,} tokens saved; "
+        "after data, a tool's code or an argument changed, no analysis was served."
+    )
+
+
 def main() -> None:
     """Print the blocks, or write them into the README."""
-    blocks = {(BEGIN, END): results(), (BEGIN_SIMULATED, END_SIMULATED): simulated()}
+    blocks = {
+        (BEGIN, END): results(),
+        (BEGIN_SIMULATED, END_SIMULATED): simulated(),
+        (BEGIN_TOOLS, END_TOOLS): tools(),
+    }
     if "--write" not in sys.argv[1:]:
         print("\n".join(blocks.values()))
         return

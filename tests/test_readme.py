@@ -7,11 +7,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_the_table_of_results_is_the_reference_s() -> None:
-    """The README's two blocks of results are what its script makes from results/reference."""
+    """The README's three blocks of results are what its script makes from results/reference."""
     script = runpy.run_path(str(ROOT / "experiments" / "readme_results.py"))
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert script["results"]() in readme
     assert script["simulated"]() in readme
+    assert script["tools"]() in readme
 
 
 def test_ci_runs_the_readme_s_test_command() -> None:
