@@ -285,12 +285,15 @@ def _repeats() -> str:
     table = pd.read_csv(RESULTS / "repeated_analyses.csv")
     repeats = table[table["is_repeat"]]
     spent, saved = table["seconds"].sum(), table["saved_s"].sum()
+    changes = pd.read_csv(RESULTS / "repeated_analyses_changes.csv")
+    changes = changes[~changes["changed"].str.startswith("nothing")]
     return (
         f"**Repeated analyses** (`python experiments/repeated_analyses.py`, measured): {len(table)} "
         f"requests, {len(repeats) / len(table):.0%} of them asked before: {table['analysis_hit'].mean():.0%} "
         f"served from the cache, {repeats['is_same_answer'].sum()} of {len(repeats)} repeats with the first "
         f"one's answer, {spent:.0f} s spent, {saved:.0f} s and {table['saved_tokens'].sum():,} tokens saved; "
-        "after data, a tool's code or an argument changed, no analysis was served."
+        f"after each of {len(changes)} changes of data, a tool's code or an argument, "
+        f"{changes['analysis_hits'].sum()} analyses were served."
     )
 
 

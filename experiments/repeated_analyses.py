@@ -1,6 +1,6 @@
 """Repeated analyses: 60 requests of which 70 % ask what was asked before, on one cache of all three layers.
 
-Writes `results/reference/repeated_analyses.csv` and `.md`: hits, seconds and tokens saved, whether a repeat
+Writes `results/reference/repeated_analyses.csv`, `_changes.csv` and `.md`: hits, seconds and tokens saved, whether a repeat
 got the same answer, and whether anything stale was served after data, a tool's code or an argument changed.
 Measured on the embedded model in four minutes; `--model simulated` takes seconds and is simulated time.
 """
@@ -219,6 +219,7 @@ def main() -> None:
     ]
     write_text(chosen.out / "repeated_analyses.md", "\n\n".join(text) + "\n")
     write_text(chosen.out / "repeated_analyses.csv", table.to_csv(index=False))
+    write_text(chosen.out / "repeated_analyses_changes.csv", changes.to_csv(index=False))
     print("\n\n".join(text[:-1]))
 
 
