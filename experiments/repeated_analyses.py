@@ -1,7 +1,8 @@
 """Repeated analyses: 60 requests of which 70 % ask what was asked before, on one cache of all three layers.
 
-Writes `results/reference/repeated_analyses.csv`, `_changes.csv` and `.md`: hits, seconds and tokens saved, whether a repeat
-got the same answer, and whether anything stale was served after data, a tool's code or an argument changed.
+Writes `results/reference/repeated_analyses.csv`, `_changes.csv` and `.md`: hits, seconds and tokens saved,
+whether a repeat got the same answer, and whether anything stale was served after data, a tool's code or an
+argument changed.
 Measured on the embedded model in four minutes; `--model simulated` takes seconds and is simulated time.
 """
 
