@@ -26,6 +26,7 @@ from swarmlab.models.profile import profile_hash
 from swarmlab.records.record import Record
 from swarmlab.records.store import check_writable, run_folder
 from swarmlab.tools import Scope, check_plan, check_scope, entities
+from swarmlab.tools.cache import Cache
 from swarmlab.trace.clock import WallClock
 
 OnRun = Callable[[Record, bool], None]
@@ -75,6 +76,10 @@ def plan(spec_path: str | Path | None = None, *, out: str | Path = "results", **
         # A level's name that cannot be a folder is refused now.
         run_folder(folder, cell.level.name, cell.run_id)
     check_writable(folder)
+    place = next((cell.cache_place for cell in cells if cell.cache_state == "warm"), None)
+    if place is not None:
+        # Whether it can be opened is seen now, not by the first warm run.
+        Cache(place if "://" in place else Path(place), ()).close()
     return Plan(spec, dataset, tuple(cells), folder)
 
 

@@ -302,6 +302,11 @@ def _check_names(spec: Spec) -> None:
     if repeated:
         raise SpecError(f"level {repeated[0]!r} is listed twice; give each level a name of its own")
     check_faults(spec.faults)
+    briefs = spec.briefs or (spec.brief,)
+    planned = {tool for brief in briefs for tool in brief.plan}
+    unasked = [fault for fault in spec.faults if fault.partition(":")[0] not in planned]
+    if unasked and all(brief.tool_choice == "planned" for brief in briefs):
+        raise SpecError(f"faults names {unasked[0]!r}, which no brief plans: nobody would notice")
     check_place(spec.cache_place)
     if spec.briefs and spec.brief != Brief():
         raise SpecError("'brief' and 'briefs' are both given; put the one brief into the list")

@@ -13,7 +13,7 @@ from lab_fakes import DATA, cell_of
 from swarmlab.agents.levels import LEVELS
 from swarmlab.data import Dataset
 from swarmlab.errors import SpecError, UserError
-from swarmlab.lab import Cell, Spec, default_spec, load_spec, make_cell
+from swarmlab.lab import Cell, Spec, default_spec, load_spec, make_cell, plan
 from swarmlab.lab.experiment import expand
 from swarmlab.tools import DEFAULT_PLAN
 
@@ -304,3 +304,18 @@ def test_a_relative_place_is_the_same_wherever_the_notebook_runs() -> None:
     """A folder named from where the command is given is that folder in the kernel too."""
     cells = _expand(load_spec(None, cache_place="shared"))
     assert {cell.cache_place for cell in cells} == {str(Path("shared").resolve())}
+
+
+def test_a_fault_that_nobody_would_notice_is_refused() -> None:
+    """A tool that no brief plans cannot fail; where the model chooses the tools it may."""
+    with pytest.raises(SpecError, match="no brief plans"):
+        load_spec(None, faults=("rfm:hang",))
+    assert load_spec(None, faults=("rfm",), brief={"tool_choice": "model"}).faults == ("rfm",)
+
+
+@pytest.mark.parametrize("place", ["nosuch+db://host/name", "/proc/no-such-folder"])
+def test_a_place_that_cannot_be_opened_is_refused_before_the_run(tmp_path: Path, place: str) -> None:
+    """It is the user's mistake, seen while the run is planned, and nothing is written."""
+    with pytest.raises(UserError):
+        plan(out=tmp_path, data=DATA, model="simulated", levels=["full"], cache_place=place)
+    assert list(tmp_path.iterdir()) == []
