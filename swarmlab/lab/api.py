@@ -75,11 +75,11 @@ def plan(spec_path: str | Path | None = None, *, out: str | Path = "results", **
     for cell in cells:
         # A level's name that cannot be a folder is refused now.
         run_folder(folder, cell.level.name, cell.run_id)
-    check_writable(folder)
     place = next((cell.cache_place for cell in cells if cell.cache_state == "warm"), None)
     if place is not None:
         # Whether it can be opened is seen now, not by the first warm run.
         Cache(place if "://" in place else Path(place), ()).close()
+    check_writable(folder)
     return Plan(spec, dataset, tuple(cells), folder)
 
 
