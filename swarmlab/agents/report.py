@@ -12,7 +12,10 @@ from swarmlab.data import Dataset
 from swarmlab.tools import TOOLS, Fact
 
 _OF_ENTITY = re.compile(r"^\w+\.(?P<metric>\w+)\[(?P<dimension>\w+)=(?P<entity>.*)\]$", re.DOTALL)
-_MARKUP = re.compile(r"[\\`*_\[\]#|~!]|^[-+=](?=\s|[-+=])|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
+_MARKUP = re.compile(
+    r"[\\`*\[\]|~]|!(?=\[)|(?<![^\W_])_|_(?![^\W_])"
+    r"|^#|^[-+=](?=\s|[-+=])|(?<=^\d)[.)](?=\s|$)|(?<=^\d\d)[.)](?=\s|$)"
+)
 """What Markdown may take for code, emphasis, a link, an image, a heading, a list or a cell's end."""
 
 

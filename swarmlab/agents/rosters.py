@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from swarmlab.tools import DEFAULT_PLAN
+
 
 @dataclass(frozen=True)
 class Agent:
@@ -12,6 +14,11 @@ class Agent:
     duty: str
     tools: tuple[str, ...]
     depends_on: tuple[str, ...] = ()
+
+
+def n_planned(agent: Agent) -> int:
+    """Tools of the default plan that an agent owns."""
+    return len(set(agent.tools) & set(DEFAULT_PLAN))
 
 
 SIX = (

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmlab.agents.levels import LEVELS, make_level
-from swarmlab.agents.rosters import ROSTERS
+from swarmlab.agents.rosters import ROSTERS, n_planned
 from swarmlab.errors import SpecError
 from swarmlab.lab.study.bounds import Scenario, needed, reproduced, scenarios, tool_bounds
 from swarmlab.lab.study.costs import (
@@ -166,7 +166,7 @@ def test_expected_durations_at_equal_work() -> None:
     )
     on_twelve = sum(expected(COSTS, LEVELS["partial"], 12).values())
     assert on_twelve == pytest.approx(3 * 80 / 12 + 17.5 + 10 + 8.06)
-    assert all(sum(len(agent.tools) for agent in roster) == 12 for roster in ROSTERS.values())
+    assert all(sum(map(n_planned, roster)) == 12 for roster in ROSTERS.values())
 
 
 def test_overlapping_agents_have_no_sum() -> None:

@@ -385,7 +385,8 @@ def test_a_run_has_its_own_draw_on_the_same_server() -> None:
     first, other, again = clock.run(main())
     assert first.text == other.text == again.text
     decode = [m.response_metadata["timings"]["decode_ns"] for m in (first, other, again)]
-    assert decode[0] == decode[2] != decode[1]
+    # The same to the microsecond that a clock rounds to.
+    assert abs(decode[0] - decode[2]) <= 1000 < abs(decode[0] - decode[1])
     assert 0 < other.response_metadata["timings"]["queue_ns"] < again.response_metadata["timings"]["queue_ns"]
 
 

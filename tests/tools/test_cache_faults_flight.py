@@ -122,7 +122,7 @@ def test_when_the_computing_process_is_stopped_its_lease_runs_out(place: Path | 
     """Stopped, it is not gone: after its lease one other computes; continued, it ends well with its own."""
     notes = tmp_path / "notes"
     ends = FORK.Event()
-    processes = _start(place, notes, Limits(lease_s=0.6), ends.wait)
+    processes = _start(place, notes, Limits(lease_s=3.0), ends.wait)
     stopped = _first(notes)
     os.kill(stopped, signal.SIGSTOP)
     try:

@@ -10,7 +10,7 @@ from math import ceil, floor
 import pandas as pd
 
 from swarmlab.agents.levels import LEVELS
-from swarmlab.agents.rosters import ROSTERS, Agent
+from swarmlab.agents.rosters import ROSTERS, Agent, n_planned
 from swarmlab.lab.study.costs import Costs, figures, solve_costs
 from swarmlab.records.published import SourceStudy
 
@@ -124,7 +124,7 @@ def reproduced(study: SourceStudy) -> dict[str, dict[str, float]]:
 
 
 def _rounds(agent: Agent, workers: int) -> int:
-    return ceil(len(agent.tools) / workers)
+    return ceil(n_planned(agent) / workers)
 
 
 def _rounds_by_dependency(roster: Sequence[Agent], workers: int) -> int:

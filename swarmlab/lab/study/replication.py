@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from swarmlab.agents.levels import LEVELS, Level
-from swarmlab.agents.rosters import ROSTERS
+from swarmlab.agents.rosters import ROSTERS, n_planned
 from swarmlab.errors import ModelError, SpecError
 from swarmlab.lab.api import make_cell
 from swarmlab.lab.experiment import Cell
@@ -127,7 +127,7 @@ def expected(costs: Costs, level: Level, workers: int) -> dict[str, float]:
     if level.agent_schedule != "sequential" and not is_chain:
         raise SpecError(f"agents of level {level.name!r} overlap, so its duration is no sum")
     at_once = 1 if level.tool_schedule == "sequential" else workers
-    return costs.parts(sum(ceil(len(agent.tools) / at_once) for agent in roster), len(roster))
+    return costs.parts(sum(ceil(n_planned(agent) / at_once) for agent in roster), len(roster))
 
 
 def _run(simulator: Simulator, cell: Cell, cache: Cache) -> dict[str, Any]:
