@@ -314,7 +314,7 @@ def _check_names(spec: Spec) -> None:
 
 def check_place(place: str | None) -> None:
     """Refuse an address with a password, which would be written into notebooks; raises SpecError."""
-    if place is not None and re.match(r"[^/]+://[^/@]*:[^/@]*@", place):
+    if place is not None and re.search(r"^[^/]+://[^/@:]*:[^@]*@|[?&]password=", place):
         raise SpecError("cache_place has a password in it; leave it out and set PGPASSWORD or use ~/.pgpass")
 
 

@@ -293,10 +293,11 @@ def test_the_command_line_may_name_the_specs_own_levels(tmp_path: Path) -> None:
     assert spec.levels[0].cache == ()
 
 
-def test_a_place_with_a_password_is_refused() -> None:
+@pytest.mark.parametrize("place", ["me:secret@host/db", "me:se/cret@host/db", "me@host/db?password=secret"])
+def test_a_place_with_a_password_is_refused(place: str) -> None:
     """An address ends up in notebooks and manifests; the password has to come from elsewhere."""
     with pytest.raises(SpecError, match="PGPASSWORD"):
-        load_spec(None, cache_place="postgresql+psycopg://me:secret@host/db")
+        load_spec(None, cache_place=f"postgresql+psycopg://{place}")
     assert load_spec(None, cache_place="postgresql+psycopg://me@host/db").cache_place is not None
 
 

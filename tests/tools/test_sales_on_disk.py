@@ -42,7 +42,7 @@ def _facts(source: pd.DataFrame | SalesOnDisk, scope: Scope) -> list[str]:
     return found
 
 
-def _same(dataset: Dataset, frame: pd.DataFrame, scope: Scope) -> None:
+def _assert_same_facts(dataset: Dataset, frame: pd.DataFrame, scope: Scope) -> None:
     expected = _facts(frame, scope)
     assert _facts(SalesTable.of(dataset), scope) == expected
     assert _facts(ChunkedSales(dataset), scope) == expected
@@ -71,7 +71,7 @@ def test_facts_are_those_of_the_frame(
     for name in columns:
         frame.loc[frame.index[:gaps], name] = None
     dataset = dataset_of(frame, tmp_path_factory.mktemp("sales"))
-    _same(dataset, frame, scope)
+    _assert_same_facts(dataset, frame, scope)
 
 
 @pytest.mark.parametrize("cost", ["total_cost", "cost_per_unit", "profit"])
@@ -80,7 +80,7 @@ def test_costs_are_those_of_the_frame(cost: str, tmp_path: Path) -> None:
     frame = random_frame(5, 500, columns=())
     frame[cost] = np.round(np.random.default_rng(1).uniform(0, 3, 500), 3)
     frame.loc[frame.index[::7], cost] = None
-    _same(dataset_of(frame, tmp_path), frame, Scope())
+    _assert_same_facts(dataset_of(frame, tmp_path), frame, Scope())
 
 
 def test_facts_of_the_generated_data_are_those_of_the_frame(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_facts_of_the_generated_data_are_those_of_the_frame(tmp_path: Path) -> N
         Scope(),
         Scope(regions=("South", "Ontario"), categories=("Cola", "Tea"), brands=("Dewdrop",)),
     ):
-        _same(dataset, dataset.load(), scope)
+        _assert_same_facts(dataset, dataset.load(), scope)
 
 
 def test_facts_of_the_grocery_data_are_those_of_the_frame() -> None:
