@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from cache_worlds import FORK, LAYERS
 
-from swarmlab.tools.cache import Cache, Cost, Fetched, Limits, open_store
+from swarmlab.tools.cache import Cache, Cost, Fetched, Limits, open_store, sql, sqlite
+from swarmlab.tools.cache.sql import SqlDatabase
+from swarmlab.tools.cache.sqlite import SqliteFile
+from swarmlab.tools.cache.tiers import Tiers
 
 N_PROCESSES, N_THREADS = 6, 16
 COST = Cost(2.0, 5)
@@ -118,18 +121,20 @@ def test_when_the_computing_process_is_killed_one_other_computes(
     assert (tmp_path / "misses").read_bytes() == b"m"
 
 
-def test_when_the_computing_process_is_stopped_its_lease_runs_out(place: Path | str, tmp_path: Path) -> None:
+def test_when_the_computing_process_is_stopped_its_lease_runs_out(
+    place: Path | str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Stopped, it is not gone: after its lease one other computes; continued, it ends well with its own."""
     notes = tmp_path / "notes"
     ends = FORK.Event()
+    _stop_before_renewing(monkeypatch)
     processes = _start(place, notes, Limits(lease_s=3.0), ends.wait)
     stopped = _first(notes)
-    os.kill(stopped, signal.SIGSTOP)
+    others = {pid: process for pid, process in processes.items() if pid != stopped}
     try:
-        others = {pid: process for pid, process in processes.items() if pid != stopped}
         assert _join(others) == (N_PROCESSES - 1) * [0]
     finally:
-        # First, for it may have been stopped with the event's lock in its hands.
+        # First, for an event waits until all who wait for it are awake.
         os.kill(stopped, signal.SIGCONT)
         ends.set()
     assert _join(processes) == N_PROCESSES * [0]
@@ -138,3 +143,55 @@ def test_when_the_computing_process_is_stopped_its_lease_runs_out(place: Path | 
     assert cache.get("tools", "k") == ANSWER
     assert cache.troubles == {}
     cache.close()
+
+
+def _stop_before_renewing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that computes first stops itself at its first heartbeat, when it is in no transaction.
+
+    From outside it might be stopped in the middle of one, which holds up all others (the next test).
+    """
+    renew, stopped = Tiers.renew, FORK.Value("i", 0)
+
+    def stop_once(tiers: Tiers, name: tuple[str, str]) -> None:
+        with stopped:
+            is_first, stopped.value = not stopped.value, 1
+        if is_first:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        renew(tiers, name)
+
+    monkeypatch.setattr(Tiers, "renew", stop_once)
+
+
+def test_a_process_that_is_stopped_in_a_write_holds_up_others_for_a_moment_only(
+    place: Path | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They compute without the store, and say so; when it goes on or dies, the store is as it was."""
+    for module in (sql, sqlite):
+        monkeypatch.setattr(module, "_BUSY_S", 0.3)
+    Cache(place, LAYERS).close()
+
+    def stop_in_a_write() -> None:
+        database = SqlDatabase(place) if isinstance(place, str) else SqliteFile(place)
+        with database.writing() as run:
+            run("UPDATE swarmlab_cache_totals SET tick = tick + 1")
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    process = FORK.Process(target=stop_in_a_write)
+    process.start()
+    assert process.pid
+    try:
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        cache = Cache(place, LAYERS)
+        held_up = cache.fetch_sync("tools", "k", lambda: (ANSWER, COST))
+        assert (held_up.value, held_up.is_hit) == (ANSWER, False)
+        assert cache.troubles["unwritten"] == 1
+    finally:
+        process.kill()
+        process.join(60)
+    cache.put("tools", "other", ANSWER)
+    assert cache.troubles["unwritten"] == 1
+    cache.close()
+    again = Cache(place, LAYERS)
+    assert [again.get("tools", key) for key in ("k", "other")] == [None, ANSWER]
+    again.close()

@@ -15,6 +15,9 @@ _TYPES = {
     "sqlite": {"integer": "INTEGER", "real": "REAL", "bytes": "BLOB"},
 }
 _BUSY_S = 10.0
+"""How long a call waits for another process's write."""
+_HUNG_S = 30.0
+"""A transaction that says nothing for so long is ended by the server."""
 _LOCK_OF_TABLES = 0x5A4C_CACE
 """Two processes that make the tables at once would disturb each other in PostgreSQL."""
 
@@ -47,7 +50,7 @@ class SqlDatabase:
         self._pid = os.getpid()
         self._is_closed = False
         try:
-            if creates:
+            if creates and not self._is_made():
                 self._make()
             self._check()
         except UnavailableError as error:
@@ -100,6 +103,11 @@ class SqlDatabase:
             # Not the error itself: SQLAlchemy's name the statement, and a driver's may name the user.
             said = _first_line(getattr(error, "orig", None) or error, self._engine.url)
             raise UnavailableError(f"cache {self.label}: {said}") from None
+
+    def _is_made(self) -> bool:
+        # Who finds the tables need not write, which another process may keep it from for a while.
+        with self._errors():
+            return bool(self._sql.inspect(self._reader).has_table("swarmlab_cache_totals"))
 
     def _make(self) -> None:
         dialect = self._engine.dialect.name
@@ -163,7 +171,17 @@ def _engine(url: str) -> tuple[Any, Any]:
     if parsed.get_backend_name() == "sqlite":
         sqlalchemy.event.listen(engine, "connect", _prepare_sqlite)
         sqlalchemy.event.listen(engine, "begin", _begin_sqlite)
+    else:
+        sqlalchemy.event.listen(engine, "connect", _prepare_postgresql)
     return sqlalchemy, engine
+
+
+def _prepare_postgresql(connection: Any, _: Any) -> None:
+    # A process that is stopped in the middle of a write would hold up all others for as long as it is.
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {_BUSY_S * 1000:.0f}")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {_HUNG_S * 1000:.0f}")
+    connection.commit()
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
@@ -175,7 +193,8 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 
 
 def _begin_sqlite(connection: Any) -> None:
-    if connection.get_isolation_level() != "AUTOCOMMIT":
+    # By its option, for what the connection tells of itself is never autocommit.
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
