@@ -3,7 +3,7 @@
 Writes `results/reference/cache_benchmark.csv` and `.md`. Each block is a process of its own, or two at once
 on one folder, that puts new keys, finds them and looks for others. In a round all stores take their turn, in
 random order, and ratios are of blocks of one round. Values are answers of tools, half facts, half text.
-swarmlab checks a SHA-256 over each entry that it reads from disk; the others trust what they read.
+swarmlab checks a checksum of 128 bits over each entry that it reads from disk; the others trust what they read.
 Needs `pip install diskcache`, which swarmlab itself does not.
 """
 
@@ -215,7 +215,7 @@ def _ratio(name: str, ours: Sequence[float], others: Sequence[float]) -> dict[st
 
 def report(table: pd.DataFrame) -> str:
     """The tables as Markdown."""
-    machine = environment(["diskcache", "joblib", "orjson"])
+    machine = environment(["diskcache", "joblib", "ormsgpack"])
     packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     load = " ".join(f"{value:.1f}" for value in machine["load_average"])
     rows = table.to_dict("records")

@@ -114,7 +114,7 @@ def test_entries_go_by_layer_tool_data_or_age(place: Path | str, selection: Sele
     cache.put("tools", "b", "B", tag="growth", data="d2")
     cache.put("completions", "c", "C", data="d1")
     store = open_store(place)
-    expected = Removed(3 - len(left), (3 - len(left)) * (OVERHEAD_BYTES + 3))
+    expected = Removed(3 - len(left), (3 - len(left)) * (OVERHEAD_BYTES + 2))
     assert store.selected(selection) == expected
     assert store.remove(selection) == expected
     clock.pass_time(1)

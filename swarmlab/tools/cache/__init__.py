@@ -1,4 +1,4 @@
-"""A content-addressed cache in tiers: JSON, sealed, bounded, computed once at a time; errors never stored."""
+"""A content-addressed cache in tiers: sealed, bounded, computed once at a time; errors never stored."""
 
 from swarmlab.tools.cache.cache import Cache
 from swarmlab.tools.cache.entry import Cost, Fetched, Limits

@@ -15,8 +15,8 @@ from typing import Any
 
 from swarmlab.tools.cache.entry import Cost, Entry, Fetched, Limits
 from swarmlab.tools.cache.flights import Step, Steps, Work, advance, landed
-from swarmlab.tools.cache.json_text import decode, encode
 from swarmlab.tools.cache.memory import Name
+from swarmlab.tools.cache.packed import pack, unpack
 from swarmlab.tools.cache.tiers import Tiers, Troubles
 from swarmlab.trace.clock import Clock, WallClock
 
@@ -97,7 +97,7 @@ class Cache:
     def put(
         self, layer: str, key: str, value: Any, cost: Cost = _NO_COST, *, tag: str = "", data: str = ""
     ) -> None:
-        """Store a JSON value; does nothing when the layer is off.
+        """Store a value of numbers, text, None, lists and dicts; does nothing when the layer is off.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class Cache:
         Raises
         ------
         ValueError, TypeError
-            JSON cannot hold the value.
+            The value holds something else.
         """
         if layer in self.layers:
             entry = self._entry(self._name(layer, key), value, cost, (tag, data))
@@ -142,7 +142,7 @@ class Cache:
         Returns
         -------
         Fetched
-            The value as JSON gives it back, an object of the caller's own; whether it is from the store or
+            The value, an object of the caller's own (tuples as lists); whether it is from the store or
             from another who computed it (a hit); whether another was waited for.
         """
         if layer not in self.layers:
@@ -220,7 +220,7 @@ class Cache:
             is_claimed = not tiers.add(entry, self.troubles, ends_lease=is_claimed) and is_claimed
             with self._lock:
                 self.misses[name[0]] += 1
-            return Fetched(decode(entry.text), False, waited)
+            return Fetched(unpack(entry.packed), False, waited)
         finally:
             if is_claimed:
                 tiers.release(name)
@@ -272,14 +272,14 @@ class Cache:
             self.hits[entry.layer] += 1
             self.saved_s += entry.seconds
             self.saved_tokens += entry.tokens
-        return decode(entry.text)
+        return unpack(entry.packed)
 
     def _entry(self, name: Name, value: Any, cost: Cost, about: tuple[str, str]) -> Entry:
         clock = self._tiers.clock
         made = (clock.kind == "virtual", self._tiers.now_us())
         # Plain texts and numbers, for that is what is read back.
         plain = ("" + about[0], "" + about[1])
-        return Entry(*name, encode(value), *plain, *made, float(cost.seconds), int(cost.tokens))
+        return Entry(*name, pack(value), *plain, *made, float(cost.seconds), int(cost.tokens))
 
     def _name(self, layer: str, key: str) -> Name:
         return "" + layer, self._prefix + key

@@ -1,10 +1,12 @@
 """What a cache keeps of one answer, and the seal that shows whether a bit of it has changed since."""
 
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+import ormsgpack
+import xxhash
 
 OVERHEAD_BYTES = 250
 """What an entry takes beside its value: its key, twice, its seal and the rest of its row."""
@@ -46,12 +48,12 @@ class Limits:
 
 
 class Entry(NamedTuple):
-    """One answer as JSON and what is known of it."""
+    """One answer and what is known of it."""
 
     layer: str
     key: str
-    text: bytes
-    """The value, as `json_text` writes it."""
+    packed: bytes
+    """The value."""
     tag: str
     """What made it, say a tool's name."""
     data: str
@@ -66,7 +68,7 @@ class Entry(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes that it is counted as."""
-        return len(self.text) + OVERHEAD_BYTES
+        return len(self.packed) + OVERHEAD_BYTES
 
 
 Row = tuple[Any, ...]
@@ -79,8 +81,8 @@ def to_row(entry: Entry) -> dict[str, Any]:
     return {
         "layer": entry.layer,
         "key": entry.key,
-        "value": entry.text,
-        "seal": _seal(entry.layer, entry.key, about, entry.text),
+        "value": entry.packed,
+        "seal": _seal(entry.layer, entry.key, about, entry.packed),
         "tag": entry.tag,
         "data": entry.data,
         "is_virtual": int(entry.is_virtual),
@@ -93,14 +95,16 @@ def to_row(entry: Entry) -> dict[str, Any]:
 def from_row(layer: str, key: str, row: Row) -> Entry | None:
     """The entry of a row; None when anything in it is not what was written."""
     value, seal, *about = row
-    if not isinstance(value, bytes) or _seal(layer, key, tuple(about), value) != seal:
+    try:
+        if not isinstance(value, bytes) or _seal(layer, key, tuple(about), value) != seal:
+            return None
+    except TypeError:
+        # A damaged text may be none any more.
         return None
     tag, data, is_virtual, created_us, seconds, tokens = about
     return Entry(layer, key, value, tag, data, bool(is_virtual), created_us, seconds, tokens)
 
 
 def _seal(layer: str, key: str, about: tuple[Any, ...], value: bytes) -> bytes:
-    """SHA-256 over all of an entry; `repr` keeps apart what looks alike, such as 1 and 1.0."""
-    digest = hashlib.sha256(repr((layer, key, about)).encode("utf-8", "surrogatepass"))
-    digest.update(value)
-    return digest.digest()
+    """XXH3, 128 bits, over all of an entry; packed, what looks alike is kept apart, such as 1 and 1.0."""
+    return xxhash.xxh3_128_digest(ormsgpack.packb((layer, key, about, value)))

@@ -1,4 +1,4 @@
-"""Entries in memory, as text so that nobody shares an object; those used least recently go first."""
+"""Entries in memory, packed so that nobody shares an object; those used least recently go first."""
 
 import threading
 from collections import OrderedDict

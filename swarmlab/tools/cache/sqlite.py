@@ -1,7 +1,9 @@
 """A cache in a folder: one SQLite file, set aside and begun anew when its structure is damaged."""
 
 import contextlib
+import functools
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -20,8 +22,10 @@ _BUSY_S = 10.0
 _SETTINGS = (
     # What is committed survives a kill of the process; a power cut may take the last entries, but whole.
     "PRAGMA synchronous = NORMAL",
+    # Bytes / -1024; its own 2 MB hold two hundred answers of 10 kB, and each of them would be read anew.
+    "PRAGMA cache_size = -32768",
     # Pages; four times what is usual, for each checkpoint waits for the disk.
-    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA wal_autocheckpoint = 1000",
     "PRAGMA cell_size_check = ON",
     "PRAGMA trusted_schema = OFF",
 )
@@ -75,6 +79,7 @@ class SqliteFile:
         self._pid = 0
         self._inode = 0
         self._version = 0
+        self._positional: dict[str, tuple[str, tuple[str, ...]]] = {}
         try:
             self._open()
         except (*_ERRORS, OSError, filelock.Timeout, UnavailableError) as error:
@@ -84,7 +89,7 @@ class SqliteFile:
         """Run one statement that only reads."""
         with self._lock:
             try:
-                return self._connected().execute(statement, values).fetchall()
+                return self._run(self._connected(), statement, values)
             except sqlite3.ProgrammingError:
                 # Not the file's fault.
                 raise
@@ -103,7 +108,7 @@ class SqliteFile:
                     db = self._connected()
                 db.execute("BEGIN IMMEDIATE")
                 try:
-                    yield lambda statement, values=NONE: db.execute(statement, values).fetchall()
+                    yield functools.partial(self._run, db)
                     db.execute("COMMIT")
                 except BaseException:
                     # A full disk has rolled back already.
@@ -139,6 +144,13 @@ class SqliteFile:
             if self._db is not None and self._pid == os.getpid():
                 self._db.close()
             self._db = None
+
+    def _run(self, db: sqlite3.Connection, statement: str, values: Values = NONE) -> Rows:
+        known = self._positional.get(statement)
+        if known is None:
+            known = self._positional[statement] = _positional(statement)
+        text, names = known
+        return db.execute(text, [values[name] for name in names]).fetchall()
 
     def _connected(self) -> sqlite3.Connection:
         if self._is_closed:
@@ -231,6 +243,11 @@ class SqliteFile:
                 self._path.with_name(FILE + suffix).rename(aside.with_name(aside.name + suffix))
         self._path.rename(aside)
         self.set_aside += 1
+
+
+def _positional(statement: str) -> tuple[str, tuple[str, ...]]:
+    """The statement with `?` for its named values, in half the time to bind, and their names in order."""
+    return re.sub(r":\w+", "?", statement), tuple(re.findall(r":(\w+)", statement))
 
 
 def _check_layout(db: sqlite3.Connection, path: Path, *, create: bool) -> None:
