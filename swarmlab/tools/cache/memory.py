@@ -36,6 +36,8 @@ class Memory:
 
     def add(self, entry: Entry) -> int:
         """Keep an entry; return how many others had to go for it, itself counted when it is too large."""
+        if self._max_bytes == 0:
+            return 1
         is_too_large = self._max_bytes is not None and entry.size > self._max_bytes
         if is_too_large and not self._entries:
             return 1

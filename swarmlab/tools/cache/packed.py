@@ -14,8 +14,8 @@ _EXACT = (
     | ormsgpack.OPT_PASSTHROUGH_SUBCLASS
     | ormsgpack.OPT_PASSTHROUGH_UUID
 )
-_MAY_BE_NO_NUMBER = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
-"""NaN or infinity as they are packed; in a text or another number it means nothing."""
+_MAY_BE_NO_NUMBER = re.compile(rb"\xcb[\x7f\xff][\xf0\xf8]\x00{6}")
+"""NaN or infinity as arithmetic makes them, packed; within a text or a number it means nothing."""
 _IS_JSON = b"\xc1"
 """The one byte with which MessagePack begins nothing."""
 # In the order of the value's own names, so that a stored answer reads as it was computed.

@@ -25,7 +25,7 @@ _SETTINGS = (
     # Bytes / -1024; its own 2 MB hold two hundred answers of 10 kB, and each of them would be read anew.
     "PRAGMA cache_size = -32768",
     # Pages; four times what is usual, for each checkpoint waits for the disk.
-    "PRAGMA wal_autocheckpoint = 1000",
+    "PRAGMA wal_autocheckpoint = 4000",
     "PRAGMA cell_size_check = ON",
     "PRAGMA trusted_schema = OFF",
 )
