@@ -31,7 +31,7 @@ class ToolRunner(Protocol):
 
 
 class MeasuredTools:
-    """Computes each answer in a thread, on one shared frame where the implementation is vectorized."""
+    """Computes each answer where its tool runs; in threads on one shared frame if they are vectorized."""
 
     def __init__(self, dataset: Dataset, clock: Clock) -> None:
         self._dataset = dataset
@@ -40,12 +40,15 @@ class MeasuredTools:
 
     async def answer(self, name: str, scope: Scope, impl: Impl) -> ToolAnswer:
         """Run a tool off the event loop."""
-        asked = (name, scope, self._dataset, impl, self._shared)
-        answer: ToolAnswer = await self._workers.call(name, "thread", run_tool, *asked)
+        runs_in = TOOLS[name].runs_in
+        # What threads share another process cannot.
+        shared = (self._shared,) if runs_in == "thread" else ()
+        asked = (name, scope, self._dataset, impl, *shared)
+        answer: ToolAnswer = await self._workers.call(name, runs_in, run_tool, *asked)
         return answer
 
     def close(self) -> None:
-        """End the threads, those of tools that hang excepted."""
+        """End the threads and processes, threads of tools that hang excepted."""
         self._workers.close()
 
 

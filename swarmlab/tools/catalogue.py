@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from swarmlab.tools.basket_affinity import NEEDS as AFFINITY_COLUMNS
 from swarmlab.tools.basket_affinity import basket_affinity
@@ -58,6 +58,9 @@ class Tool:
     """It looks at rows one by one and not only at sums, so it cannot work on a table on disk."""
     table: str = "sales"
     """Which of the source's frames it takes, where the source has more than sales."""
+    runs_in: Literal["thread", "process"] = "thread"
+    """A process is for code that keeps the interpreter's lock for long or may crash: it can be killed, but
+    reads the data for itself. The tools here leave their work to pandas, NumPy, DuckDB: threads will do."""
 
 
 def _on_rows(fn: ToolFunction, needs: tuple[str, ...], table: str, description: str) -> Tool:

@@ -1,6 +1,8 @@
 """A tool that fails costs its siblings nothing, is named, and leaves a gap that the reader sees."""
 
+import multiprocessing
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,9 @@ from swarmlab.agents.rosters import ROSTERS
 from swarmlab.agents.swarm import run_swarm
 from swarmlab.agents.tool_runs import MeasuredTools
 from swarmlab.errors import ModelError, SpecError, ToolError
-from swarmlab.tools import DEFAULT_PLAN
+from swarmlab.tools import DEFAULT_PLAN, TOOLS, Scope
 from swarmlab.trace.check import check_spans
-from swarmlab.trace.clock import VirtualClock
+from swarmlab.trace.clock import VirtualClock, WallClock
 from swarmlab.trace.tracer import Tracer
 
 
@@ -175,3 +177,17 @@ def test_unknown_faults_are_refused(fault: str) -> None:
     """A tool or a kind of fault that does not exist is named, with those that do."""
     with pytest.raises(SpecError, match="known: "):
         check_faults([fault])
+
+
+async def test_a_tool_that_asks_for_a_process_gets_one(sales: Sales, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its facts are those that a thread finds, and the process ends with the run."""
+    tools = MeasuredTools(sales.dataset, WallClock())
+    try:
+        in_thread = await tools.answer("kpis", Scope(), "vectorized")
+        assert multiprocessing.active_children() == []
+        monkeypatch.setitem(TOOLS, "kpis", replace(TOOLS["kpis"], runs_in="process"))
+        assert await tools.answer("kpis", Scope(), "vectorized") == in_thread
+        assert [child.name for child in multiprocessing.active_children()] == ["swarmlab-tool"]
+    finally:
+        tools.close()
+    assert multiprocessing.active_children() == []
