@@ -207,7 +207,7 @@ class Cache:
         tiers, entry, is_claimed = self._tiers, None, False
         try:
             poll_s = _POLL_S
-            while tiers.has_leases and not (is_claimed := tiers.claim(name)):
+            while tiers.has_leases and not (is_claimed := tiers.claim(name, self.troubles)):
                 waited = True
                 yield poll_s
                 poll_s = min(poll_s * 1.5, _LONGEST_POLL_S)

@@ -160,8 +160,9 @@ def _engine(url: str) -> tuple[Any, Any]:
             f"a cache cannot be kept in {parsed.get_backend_name()!r}: use postgresql+psycopg:// or sqlite:///"
         )
     try:
+        # A thread rather waits for its turn than has a connection opened and closed for one call.
         engine = sqlalchemy.create_engine(
-            parsed, poolclass=sqlalchemy.QueuePool, pool_pre_ping=True, hide_parameters=True
+            parsed, poolclass=sqlalchemy.QueuePool, max_overflow=0, pool_pre_ping=True, hide_parameters=True
         )
     except (ImportError, sqlalchemy.exc.ArgumentError, TypeError):
         raise StoreError(

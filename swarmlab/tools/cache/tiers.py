@@ -23,6 +23,7 @@ Troubles = Counter[str]
 
 - `unwritten`: an answer could not be written down, say because the disk is full; it is kept in memory
 - `unread`: the store could not be read; the answer was computed
+- `unclaimed`: nor could be written down who computes; others may have done so too
 - `quarantined`: an entry was damaged; it was set aside and computed again
 - `file_quarantined`: the store's file was damaged; it was set aside and begun anew
 - `evicted`: an older entry had to go to keep within the limits
@@ -87,7 +88,7 @@ class Tiers:
             troubles["evicted"] += evicted
         return True
 
-    def claim(self, name: Name) -> bool:
+    def claim(self, name: Name, troubles: Troubles) -> bool:
         """Whether the caller is to compute an entry; False while another process does."""
         if self.disk is None:
             return True
@@ -99,6 +100,7 @@ class Tiers:
                 holder = self.disk.claim(name, me, now_us, until_us, gone=holder)
         except (UnavailableError, DamagedError):
             # Who cannot say that he computes it computes it all the same.
+            troubles["unclaimed"] += 1
             return True
         return holder == me
 
