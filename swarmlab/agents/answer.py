@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 from swarmlab.agents.resources import Contribution
 from swarmlab.tools import TOOLS, Fact
+from swarmlab.tools.facts import Facts
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Answer:
 def answer_from_dict(stored: dict[str, Any]) -> Answer:
     """Rebuild an answer from `Answer.as_dict` after a trip through JSON."""
     return Answer(
-        facts=tuple(Fact(**fact) for fact in stored["facts"]),
+        facts=Facts(Fact(**fact) for fact in stored["facts"]),
         notes=tuple(Note(**note | {"cites": tuple(note["cites"])}) for note in stored["notes"]),
         choices=dict(stored["choices"]),
         errors=tuple(stored["errors"]),
@@ -55,8 +57,14 @@ def assemble(said: Sequence[Contribution]) -> Answer:
     """Put the contributions together; facts come in the catalogue's order, whoever asked for them first."""
     by_tool = {answer.tool: answer.facts for contribution in said for answer in contribution.answers}
     return Answer(
-        facts=tuple(fact for name in TOOLS for fact in by_tool.get(name, ())),
+        facts=_all_facts(tuple(by_tool[name] for name in TOOLS if name in by_tool)),
         notes=tuple(Note(c.agent, c.title, c.finding, c.recommendation, c.cites) for c in said),
         choices={question: choice for c in said for question, choice in c.choices.items()},
         errors=tuple(error for c in said for error in c.errors),
     )
+
+
+@lru_cache(maxsize=64)
+def _all_facts(by_tool: tuple[tuple[Fact, ...], ...]) -> Facts:
+    """The same object for the runs of one brief, so that what is made of it is found again at once."""
+    return Facts(fact for facts in by_tool for fact in facts)

@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
@@ -20,8 +19,7 @@ QUEUE_TOLERANCE_NS = 1_000_000
 """How much later than its end, as the engine times it, a call may free the engine for the next."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What the model answered, and the span of the call."""
 
     content: dict[str, Any]
@@ -61,7 +59,11 @@ async def ask(
     model = run.model
     key = _call_key(*prompt, schema.text, model.id, model.file_hash, run.seed, writes, run.code_version)
     with run.tracer.span("framework", f"model call: {purpose}", links=links, key=key, reads=reads) as span:
-        chat = run.model.writer if writes else run.model.chat
+        chat = model.writer if writes else model.chat
+        if "completions" not in run.cache.layers:
+            answer, _ = await _complete(run, chat, prompt, schema, span)
+            await run.spend("model_call_s")
+            return Reply(answer, span.span_id)
 
         async def compute() -> tuple[dict[str, Any], Cost]:
             start_ns = run.clock.now_ns()

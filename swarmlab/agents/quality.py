@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from operator import eq
 
 from swarmlab.agents.answer import Answer
 from swarmlab.agents.questions import Exam, Question, Value
@@ -16,8 +17,11 @@ def fact_coverage(answer: Answer, required: Mapping[str, Value]) -> float | None
     """Share of required facts that the answer holds with exactly the true value; None without any."""
     if not required:
         return None
-    found = {fact.id: fact.value for fact in answer.facts}
-    return sum(found.get(fact_id) == value for fact_id, value in required.items()) / len(required)
+    found = _values(answer.facts)
+    if required.items() <= found.items():
+        return 1.0
+    right: int = sum(map(eq, map(found.get, required), required.values()))
+    return right / len(required)
 
 
 def groundedness(answer: Answer) -> float | None:
@@ -54,7 +58,9 @@ def chance_accuracy(exam: Exam) -> float | None:
 
 def keyword_choices(questions: Sequence[Question], facts: Sequence[Fact]) -> dict[str, str]:
     """A keyword router: the option named in the fact that shares most words with the question."""
-    return dict(_keyword_choices(tuple(questions), tuple(facts)))
+    # `tuple` would copy what knows its hash.
+    all_facts = facts if isinstance(facts, tuple) else tuple(facts)
+    return dict(_keyword_choices(tuple(questions), all_facts))
 
 
 @lru_cache(maxsize=256)
@@ -66,6 +72,11 @@ def _keyword_choices(questions: tuple[Question, ...], facts: tuple[Fact, ...]) -
         named = (option for line in best_first for option in question.options if _names(line, option))
         choices[question.id] = next(named, question.options[0])
     return choices
+
+
+@lru_cache(maxsize=64)
+def _values(facts: tuple[Fact, ...]) -> Mapping[str, Value]:
+    return {fact.id: fact.value for fact in facts}
 
 
 @lru_cache(maxsize=64)

@@ -103,7 +103,8 @@ def set_exam(
     truth
         Value by fact id, computed apart from the agents' tools.
     entities
-        Names under "brands", "categories" and "regions", largest revenue first.
+        Names under "brands", "categories" and "regions", largest revenue first; "months" in order, or those
+        of `truth`.
     seed
         Draws the other options of each question and their order.
     place
@@ -114,23 +115,33 @@ def set_exam(
     Exam
         Questions whose truth is one of at least two options; rules that the data cannot decide are left out.
     """
-    # Sorted: the truth comes from SQL, whose order of rows is not the same in every process.
-    months = sorted(i.removeprefix(_MONTH).removesuffix("]") for i in truth if i.startswith(_MONTH))
+    months = entities.get("months") or months_of(truth)
     # Rivals are drawn among the ten largest: the tools report no more than those.
     named = {**{kind: names[:10] for kind, names in entities.items()}, "months": months}
-    exam: dict[Question, str] = {}
+    # One that is seeded anew for each question: to make one takes as long again.
+    draw = random.Random(0)
+    questions: list[Question] = []
+    answers: dict[str, str] = {}
     for number, rule in enumerate((*RULES, *SPARE_RULES), 1):
         answer = truth.get(rule.fact)
         known = named.get(rule.among, ()) if isinstance(rule.among, str) else rule.among
         if not isinstance(answer, str) or answer not in known or len(known) < 2:
             continue
-        if number > len(RULES) and len(exam) >= ENOUGH_QUESTIONS:
+        if number > len(RULES) and len(questions) >= ENOUGH_QUESTIONS:
             break
         question_id = f"q{number:02d}"
-        options = _options(answer, known, random.Random(f"{seed} {question_id}"))
+        draw.seed(f"{seed} {question_id}")
+        options = _options(answer, known, draw)
         topic, text = rule.fact.partition(".")[0], rule.text.format(place=place)
-        exam[Question(question_id, topic, text, options, rule.funding)] = answer
-    return Exam(tuple(exam), {question.id: answer for question, answer in exam.items()})
+        questions.append(Question(question_id, topic, text, options, rule.funding))
+        answers[question_id] = answer
+    return Exam(tuple(questions), answers)
+
+
+def months_of(truth: Mapping[str, Value]) -> list[str]:
+    """The months whose revenue is known, in order."""
+    # Sorted: the truth comes from SQL, whose order of rows is not the same in every process.
+    return sorted(i.removeprefix(_MONTH).removesuffix("]") for i in truth if i.startswith(_MONTH))
 
 
 def _options(answer: str, known: Sequence[str], draw: random.Random) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from swarmlab.data.companions import companion_key
 from swarmlab.models.profile import Profile, ToolCosts
 from swarmlab.tools import TOOLS, Fact, Scope, SharedFrame, ToolAnswer, run_tool
 from swarmlab.tools.cache import Cache, content_key
+from swarmlab.tools.facts import Facts
 from swarmlab.tools.run import Impl, worded
 from swarmlab.tools.workers import Workers
 from swarmlab.trace.clock import Clock
@@ -88,7 +89,7 @@ class ToolAnswers:
         key = content_key({**parts, "code": self._code_version})
         stored = None if self._store is None else self._store.get("facts", key)
         if stored is not None:
-            return worded(name, tuple(Fact(**fact) for fact in stored), "vectorized")
+            return worded(name, Facts(Fact(**fact) for fact in stored), "vectorized")
         frame = self._frames.setdefault(dataset.fingerprint, SharedFrame(dataset))
         answer = run_tool(name, scope, dataset, "vectorized", frame)
         if self._store is not None:

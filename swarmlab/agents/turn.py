@@ -30,6 +30,7 @@ from swarmlab.tools import TOOLS, Fact, Scope, ToolAnswer, available_tools
 from swarmlab.tools.answer_check import answer_problem
 from swarmlab.tools.cache import Cost, content_key
 from swarmlab.tools.executor import Call, run_calls
+from swarmlab.tools.facts import Facts
 
 TOOL_ATTEMPTS = 3
 """How often a tool is tried whose error was transient."""
@@ -172,7 +173,7 @@ async def _call_tool(batch: _Batch, name: str, slot: int) -> ToolAnswer:
             return fresh[-1]
         span.cached = True
         kept = fetched.value
-        return ToolAnswer(name, tuple(Fact(**fact) for fact in kept["facts"]), kept["text"])
+        return ToolAnswer(name, Facts(Fact(**fact) for fact in kept["facts"]), kept["text"])
 
 
 @lru_cache(maxsize=256)

@@ -46,7 +46,7 @@ class Simulator:
         self._store = Cache(None, ("known", "facts")) if experiment is None else fact_store(experiment)
         self._answers = ToolAnswers(self._store, code_version().sources)
         self._works: dict[tuple[str, str, str, int], Work] = {}
-        self._known: dict[tuple[str, str, Scope], Known] = {}
+        self._known: dict[tuple[str, str, Scope, tuple[str, ...]], Known] = {}
         self._authors: dict[tuple[str, str, str | None], Author] = {}
 
     def run(self, cell: Cell, cache: Cache | None = None) -> tuple[Record, Measured]:
@@ -91,10 +91,10 @@ class Simulator:
         key = (cell.data, cell.data_fingerprint, cell.brief.model_dump_json(), cell.seed)
         if key not in self._works:
             # Exams differ by seed, and what is true does not.
-            scope = (cell.data, cell.data_fingerprint, cell.brief.scope)
-            if scope not in self._known:
-                self._known[scope] = known_of(cell, self._store)
-            self._works[key] = set_work(cell, self._known[scope])
+            about = (cell.data, cell.data_fingerprint, cell.brief.scope, cell.brief.plan)
+            if about not in self._known:
+                self._known[about] = known_of(cell, self._store)
+            self._works[key] = set_work(cell, self._known[about])
         return self._works[key]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from swarmlab.agents.questions import Exam, set_exam
+from swarmlab.agents.questions import Exam, months_of, set_exam
 from swarmlab.data import Dataset, open_dataset
 from swarmlab.errors import DataError
 from swarmlab.lab.experiment import Cell
@@ -15,11 +15,13 @@ from swarmlab.tools.scope import region_dimension
 
 @dataclass(frozen=True)
 class Known:
-    """What is true of a dataset within a scope, by fact id, and the names of what is sold in it."""
+    """What is true of a dataset within a brief's scope, and the names of what is sold in it."""
 
     dataset: Dataset
-    truth: Mapping[str, float | int | str]
+    required: Mapping[str, float | int | str]
+    """By id, the facts that the brief's plan has to find."""
     names: Mapping[str, Sequence[str]]
+    """By kind, its months among them."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,9 @@ class Work:
 
 def set_work(cell: Cell, known: Known) -> Work:
     """Set a cell's exam on what is known of its data."""
-    required = {i: value for i, value in known.truth.items() if i.partition(".")[0] in cell.brief.plan}
     place = (region_dimension(known.dataset.columns) or "region").removesuffix("_id")
-    return Work(known.dataset, required, set_exam(required, known.names, seed=cell.seed, place=place))
+    exam = set_exam(known.required, known.names, seed=cell.seed, place=place)
+    return Work(known.dataset, known.required, exam)
 
 
 def fact_store(experiment: Path) -> Cache:
@@ -68,4 +70,5 @@ def known_of(cell: Cell, store: Cache | None = None) -> Known:
         stored = {"truth": truth(dataset, scope, plan), "names": names}
         if store is not None:
             store.put("known", key, stored)
-    return Known(dataset, stored["truth"], stored["names"])
+    required = {i: value for i, value in stored["truth"].items() if i.partition(".")[0] in plan}
+    return Known(dataset, required, {**stored["names"], "months": months_of(required)})

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 from jsonschema.validators import Draft202012Validator, validator_for
@@ -22,6 +23,8 @@ REMEMBERED = 16_384
 V = TypeVar("V")
 
 _PLAIN = (SystemMessage, HumanMessage)
+
+_CHOICE_KEYWORDS = {"title", "description", "type", "properties", "required", "additionalProperties"}
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -43,10 +46,16 @@ class AnswerForm:
 
     schema: dict[str, Any]
     text: str
-    validator: Any
+
+    @cached_property
+    def validator(self) -> Any:
+        """Made when it is needed: the schema of a choice is checked without, and every exam has its own."""
+        return validator_for(self.schema, default=Draft202012Validator)(self.schema)
 
     def check(self, value: Any) -> None:
         """Raise ModelError for a value that does not fit."""
+        if _is_choice(self.schema, value):
+            return
         for error in self.validator.iter_errors(value):
             raise ModelError(
                 f"a simulated model found no value for the schema: at {error.json_path}, {error.message}"
@@ -89,14 +98,23 @@ class Author:
             key = (_text_of(schema), string_limit)
         except TypeError:
             # A schema that holds what JSON does not know is made ready each time.
-            return self._form(json_schema_of(schema, string_limit))
+            json_schema = json_schema_of(schema, string_limit)
+            return AnswerForm(json_schema, _encode(json_schema))
         known = self._forms.get(key)
-        return known or _remember(self._forms, key, self._form(json_schema_of(schema, string_limit)))
+        if known is not None:
+            return known
+        json_schema = json_schema_of(schema, string_limit)
+        # Most of the agents' schemas are bounded as they are; their text is known.
+        if isinstance(schema, FixedSchema) and json_schema == schema:
+            text = schema.text
+        else:
+            text = _encode(json_schema)
+        return _remember(self._forms, key, AnswerForm(json_schema, text))
 
     def form(self, json_schema: dict[str, Any]) -> AnswerForm:
         """Return the form of a schema that `json_schema_of` gave."""
         text = _encode(json_schema)
-        return self._forms.get(text) or _remember(self._forms, text, self._form(json_schema))
+        return self._forms.get(text) or _remember(self._forms, text, AnswerForm(json_schema, text))
 
     def draft(self, messages: Sequence[Mapping[str, str]], form: AnswerForm | None, bounds: Bounds) -> Draft:
         """Write the answer to a conversation.
@@ -120,9 +138,12 @@ class Author:
 
     def reply(self, messages: Sequence[BaseMessage], form: AnswerForm | None, bounds: Bounds) -> Draft:
         """`draft` of LangChain's messages; plain ones that were answered before are told by their texts."""
-        if any(type(message) not in _PLAIN or type(message.content) is not str for message in messages):
-            return self.draft(chat_messages(messages), form, bounds)
-        key = (tuple((message.type, message.content) for message in messages), form, bounds)
+        texts = []
+        for message in messages:
+            if type(message) not in _PLAIN or type(message.content) is not str:
+                return self.draft(chat_messages(messages), form, bounds)
+            texts.append((message.type, message.content))
+        key = (tuple(texts), form, bounds)
         known = self._replies.get(key)
         return known or _remember(self._replies, key, self.draft(chat_messages(messages), form, bounds))
 
@@ -150,10 +171,6 @@ class Author:
             return characters / len(prompt)
         within = (characters - begin) / len(line) * count(line) if line else 0.0
         return ((count(prompt[: begin - 1]) if begin else 0.0) + within) / whole
-
-    def _form(self, json_schema: dict[str, Any]) -> AnswerForm:
-        kind = validator_for(json_schema, default=Draft202012Validator)
-        return AnswerForm(json_schema, _encode(json_schema), kind(json_schema))
 
     def _new(
         self, prompt: str, turns: Sequence[tuple[str, str]], form: AnswerForm | None, bounds: Bounds
@@ -195,6 +212,20 @@ class Author:
             else:
                 high = middle - 1
         return text[:low]
+
+
+def _is_choice(schema: Mapping[str, Any], value: Any) -> bool:
+    """Whether a schema wants an object of one text among some, and nothing else, and the value is that."""
+    if schema.keys() - _CHOICE_KEYWORDS or schema.get("type") != "object" or not isinstance(value, dict):
+        return False
+    rules = schema.get("properties", {})
+    return value.keys() == rules.keys() == set(schema.get("required", ())) and all(
+        rule.keys() == {"type", "enum"}
+        and rule["type"] == "string"
+        and isinstance(value[name], str)
+        and value[name] in rule["enum"]
+        for name, rule in rules.items()
+    )
 
 
 def _text_of(schema: Mapping[str, Any] | type) -> str | type:

@@ -37,6 +37,8 @@ ANNOTATIONS = frozenset(
 FORMATS = frozenset({"date", "time", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
 # A small model writes an open string until its tokens run out, so those are bounded (in characters).
 STRING_LIMIT = 200
+# Made once: `json.dumps` would make one for each schema.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _BY_NAME = frozenset({"properties", "patternProperties", "$defs", "definitions"})
 _NOT_SCHEMAS = frozenset({"enum", "const", "default", "examples", "required", "discriminator"})
 # Look-around, back references, word boundaries: valid in Python, unknown to the decoder's expressions.
@@ -53,7 +55,7 @@ class FixedSchema(dict[str, Any]):
     @cached_property
     def text(self) -> str:
         """The schema as compact JSON."""
-        return json.dumps(self, ensure_ascii=False, separators=(",", ":"))
+        return _encode(self)
 
 
 def json_schema_of(

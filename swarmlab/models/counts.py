@@ -1,8 +1,7 @@
 """Tokens of one call: the provider's own counts, or an estimate that is labelled as one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
@@ -11,8 +10,7 @@ from langchain_core.messages.utils import count_tokens_approximately
 from swarmlab.models.constrained import ConstrainedChat
 
 
-@dataclass(frozen=True, slots=True)
-class TokenCounts:
+class TokenCounts(NamedTuple):
     """Tokens of one call."""
 
     prompt: int

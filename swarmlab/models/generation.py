@@ -4,14 +4,13 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from swarmlab.errors import ModelError
 from swarmlab.trace.clock import Clock
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(NamedTuple):
     """One finished generation, with the engine's own counts and times."""
 
     text: str

@@ -22,6 +22,9 @@ def resolved(schema: Any, root: Mapping[str, Any]) -> dict[str, Any]:
     ModelError
         A reference leads nowhere, or round in a circle.
     """
+    if type(schema) is dict and "$ref" not in schema and "allOf" not in schema:
+        # As most are: nothing to do, and whoever reads it changes nothing.
+        return schema
     if not isinstance(schema, Mapping):
         return {}
     plain = dict(schema)

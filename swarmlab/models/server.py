@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from swarmlab.errors import ServerError
 from swarmlab.models.author import Author
@@ -132,10 +132,13 @@ class SimulatedServer:
         except Exception:
             stats.refused += 1
             raise
-        slot = await self._slot(prompt, arrived_ns)
+        slot = self._free_slot(prompt, arrived_ns) if self._free else await self._turn()
         began_ns = clock.now_ns()
         try:
-            factor = await self._drawn(prompt, draw, attempt)
+            drawn = digest(self.profile.seed, self.seed, draw, attempt, prompt) if self._draws else b""
+            if self._fails(drawn):
+                await self._fail()
+            factor = self._factor(drawn, draw) if drawn else 1.0
             cached = self._cached(slot, prompt, prompt_tokens, began_ns)
             prefill_s, decode_s = self.seconds(prompt_tokens, cached, completion_tokens, factor)
             slot.prompt = prompt
@@ -171,17 +174,15 @@ class SimulatedServer:
         decode_s = profile.decode.seconds(max(completion_tokens - 1, 0), prompt_tokens)
         return factor * (profile.time_to_first_token_s + prefill_s), factor * decode_s
 
-    async def _drawn(self, prompt: str, draw: str, attempt: int) -> float:
-        """Factor of the call's time; raises ServerError where the call is drawn to fail."""
-        if not self._draws:
-            return 1.0
-        drawn = digest(self.profile.seed, self.seed, draw, attempt, prompt)
-        failure = self.profile.failure
-        if share(drawn, 1) < failure.rate:
-            await self.clock.sleep(failure.after_s)
-            self.stats.failed += 1
-            raise ServerError(f"503: the server failed after {failure.after_s:g} s")
-        return self._factor(drawn, draw)
+    def _fails(self, drawn: bytes) -> bool:
+        rate = self.profile.failure.rate
+        return rate > 0 and share(drawn, 1) < rate
+
+    async def _fail(self) -> NoReturn:
+        after_s = self.profile.failure.after_s
+        await self.clock.sleep(after_s)
+        self.stats.failed += 1
+        raise ServerError(f"503: the server failed after {after_s:g} s")
 
     def _factor(self, drawn: bytes, draw: str) -> float:
         jitter = self.profile.jitter
@@ -240,16 +241,18 @@ class SimulatedServer:
             return 0
         return shared_characters(prompt, slot.prompt)
 
-    async def _slot(self, prompt: str, now_ns: int) -> _Slot:
-        """Take the free slot that knows most of the prompt, or wait, first come, first served."""
-        stats = self.stats
-        if self._free:
-            slot = self._best_slot(prompt, now_ns)
-            stats.greatest_active = max(stats.greatest_active, self.profile.concurrency - len(self._free))
-            return slot
+    def _free_slot(self, prompt: str, now_ns: int) -> _Slot:
+        """Take the free slot that knows most of the prompt."""
+        slot = self._best_slot(prompt, now_ns)
+        active = self.profile.concurrency - len(self._free)
+        self.stats.greatest_active = max(self.stats.greatest_active, active)
+        return slot
+
+    async def _turn(self) -> _Slot:
+        """Wait for a slot, first come, first served."""
         turn: asyncio.Future[_Slot] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
-        stats.greatest_queue = max(stats.greatest_queue, len(self._waiting))
+        self.stats.greatest_queue = max(self.stats.greatest_queue, len(self._waiting))
         try:
             return await turn
         except asyncio.CancelledError:

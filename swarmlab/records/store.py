@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +200,7 @@ def _labelled(spans: Sequence[Span], record: Record) -> list[Span]:
     if record.clock != "virtual":
         return list(spans)
     said = f" ({record.timing})"
-    return [replace(span, name=span.name + said) if span.parent_id is None else span for span in spans]
+    return [span._replace(name=span.name + said) if span.parent_id is None else span for span in spans]
 
 
 def _clear(folder: Path) -> None:

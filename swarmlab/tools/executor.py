@@ -172,18 +172,26 @@ class _Batch(Generic[T]):
         """The next call and its number; None when there is none, or none in time, or something broke."""
         if self._breaks or (self._ends_at is not None and self._loop.time() >= self._ends_at):
             return None
-        try:
-            # One lane at a time: an asynchronous generator cannot be asked twice at once.
-            async with asyncio.timeout_at(self._ends_at) as limit, self._drawing:
-                call = await anext(self._source, None)
-        except TimeoutError:
-            if limit.expired():
-                return None
-            raise
+        if isinstance(self._calls, Sequence):
+            # At hand: nothing to wait for, and so nothing to bound.
+            call = self._calls[self._n_drawn] if self._n_drawn < len(self._calls) else None
+        else:
+            call = await self._next()
         if call is None:
             return None
         self._n_drawn += 1
         return self._n_drawn - 1, call if isinstance(call, Call) else _bare(call)
+
+    async def _next(self) -> Call[T] | Work[T] | None:
+        """What an iterator gives next; None when it has ended or time is over."""
+        try:
+            # One lane at a time: an asynchronous generator cannot be asked twice at once.
+            async with asyncio.timeout_at(self._ends_at) as limit, self._drawing:
+                return await anext(self._source, None)
+        except TimeoutError:
+            if limit.expired():
+                return None
+            raise
 
     async def _outcome(self, number: int, call: Call[T], slot: int) -> Outcome[T]:
         """Run one call as a task of its own, in a copy of this context; end it when its time is over."""

@@ -70,6 +70,22 @@ class Fact:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
+class Facts(tuple[Fact, ...]):
+    """Facts in order, whose hash is worked out once: memos are asked for hundreds of them again and again."""
+
+    _hash: int | None = None
+
+    def __hash__(self) -> int:
+        """As of any tuple."""
+        if self._hash is None:
+            self._hash = super().__hash__()
+        return self._hash
+
+    def __reduce__(self) -> tuple[type[Facts], tuple[tuple[Fact, ...]]]:
+        """Without the hash, which another process would work out otherwise."""
+        return Facts, (tuple(self),)
+
+
 class FactSheet:
     """The facts of one tool call, in the order they were added; a repeated id is an error."""
 
@@ -102,9 +118,9 @@ class FactSheet:
         self._facts[fact_id] = fact
         return fact
 
-    def facts(self) -> tuple[Fact, ...]:
+    def facts(self) -> Facts:
         """All facts added so far, oldest first."""
-        return tuple(self._facts.values())
+        return Facts(self._facts.values())
 
 
 def of(metric: str, dimension: str, entity: str) -> str:

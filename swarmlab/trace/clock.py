@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -98,6 +99,11 @@ class VirtualClock:
         """The first of January 2000 plus the virtual time: the same in every simulation."""
         return _VIRTUAL_ORIGIN + timedelta(microseconds=self.now_ns() // 1000)
 
+    def is_here(self) -> bool:
+        """Whether this very code runs in this clock's simulation."""
+        # By the thread, for asyncio asks the operating system at each look for the loop that is running.
+        return self._loop is not None and self._loop.runs_in(threading.get_ident())
+
     async def sleep(self, seconds: float) -> None:
         """Wait `seconds` of virtual time, which takes none.
 
@@ -106,7 +112,7 @@ class VirtualClock:
         VirtualTimeError
             Awaited outside this clock's own `run`, where nothing would move its time on.
         """
-        if seconds > 0 and (self._loop is None or asyncio._get_running_loop() is not self._loop):
+        if seconds > 0 and not self.is_here():
             raise VirtualTimeError(
                 f"VirtualClock.sleep({seconds!r}) was awaited on an event loop that is not this clock's:"
                 " start the simulation with `clock.run(main())`"

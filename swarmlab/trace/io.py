@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,7 @@ def write_spans(path: str | Path, spans: Iterable[Span]) -> None:
     StoreError
         The file cannot be written; what was there before is kept.
     """
-    write_text(Path(path), "".join(json.dumps(asdict(span), ensure_ascii=False) + "\n" for span in spans))
+    write_text(Path(path), "".join(json.dumps(span._asdict(), ensure_ascii=False) + "\n" for span in spans))
 
 
 def write_text(path: Path, text: str) -> None:

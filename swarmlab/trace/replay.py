@@ -8,7 +8,7 @@ Everything else follows the dependencies of `replay_plan` with the delays that w
 import heapq
 from collections import deque
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from swarmlab.trace.changes import Changes
 from swarmlab.trace.replay_costs import Costs
@@ -117,7 +117,7 @@ class _Replay:
         root = self._plan.index[self._plan.tree.root.span_id]
         ends = (self._end_ns[copy * self._n + root] or 0 for copy in range(self._changes.concurrency))
         spans = [
-            replace(step.span, start_ns=self._start_ns[i] or 0, end_ns=self._end_ns[i] or 0)
+            step.span._replace(start_ns=self._start_ns[i] or 0, end_ns=self._end_ns[i] or 0)
             for i, step in enumerate(self._plan.steps)
         ]
         return Replayed(tuple(end - origin for end in ends), tuple(spans))

@@ -1,6 +1,6 @@
 """The span: one piece of a run with a category, a start, an end, a parent and what it waited for."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 CATEGORIES = (
     "tool",
@@ -16,8 +16,7 @@ CATEGORIES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A finished span; its fields are the columns of `spans.parquet`, bar the run's id.
 
     Times are integer nanoseconds of the run's clock; `start_ns` belongs to the span and `end_ns` does not.

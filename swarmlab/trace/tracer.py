@@ -4,6 +4,7 @@ import itertools
 import threading
 from collections.abc import Iterable
 from contextvars import ContextVar, Token
+from operator import attrgetter
 from types import TracebackType
 
 from swarmlab.errors import TraceError
@@ -69,9 +70,10 @@ class Tracer:
         TraceError
             The category is unknown.
         """
-        _require_category(category, name)
+        if category not in CATEGORIES:
+            raise _unknown_category(category, name)
         opened = OpenSpan(self, category, name, agent)
-        opened.links.extend(links)
+        opened.links = list(links)
         opened.cached = cached
         opened.attempt = attempt
         opened.key = key
@@ -110,7 +112,8 @@ class Tracer:
         TraceError
             The category is unknown, or the span ends before it starts.
         """
-        _require_category(category, name)
+        if category not in CATEGORIES:
+            raise _unknown_category(category, name)
         if end_ns < start_ns:
             raise TraceError(f"span {name!r} ends at {end_ns} ns, before its start at {start_ns} ns")
         if parent_id is None:
@@ -147,7 +150,7 @@ class Tracer:
         """The spans recorded so far, sorted by (start_ns, span_id); spans still open are not among them."""
         with self._lock:
             spans = list(self._finished)
-        return sorted(spans, key=lambda span: (span.start_ns, span.span_id))
+        return sorted(spans, key=attrgetter("start_ns", "span_id"))
 
     def _open(self, opened: "OpenSpan") -> Token["OpenSpan | None"]:
         parent = self._current.get()
@@ -258,8 +261,6 @@ class OpenSpan:
         self._tracer._close(self, self._token)
 
 
-def _require_category(category: str, name: str) -> None:
-    if category not in CATEGORIES:
-        raise TraceError(
-            f"span {name!r} has the unknown category {category!r}; known: {', '.join(CATEGORIES)}"
-        )
+def _unknown_category(category: str, name: str) -> TraceError:
+    known = ", ".join(CATEGORIES)
+    return TraceError(f"span {name!r} has the unknown category {category!r}; known: {known}")

@@ -82,6 +82,8 @@ class VirtualLoop(base_events.BaseEventLoop):
     """By the microsecond they are due; of several due at once the one set first comes first."""
     _timer_cancelled_count: int
     _stopping: bool
+    _closed: bool
+    _thread_id: int | None
     _ready: deque[asyncio.Handle]
     _debug: bool
 
@@ -118,6 +120,20 @@ class VirtualLoop(base_events.BaseEventLoop):
         heapq.heappush(self._scheduled, (due_us, self._timers_set, timer))
         timer._scheduled = True  # type: ignore[attr-defined]
         return timer
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Call `callback` in the next round. As asyncio has it, in one call instead of four."""
+        if self._debug or self._closed:
+            return super().call_soon(callback, *args, context=context)
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def runs_in(self, thread_id: int) -> bool:
+        """Whether it is running, in this thread."""
+        return self._thread_id == thread_id
 
     def pass_time(self, seconds: float) -> bool:
         """Let time pass within a step, where nothing else would have happened until then; else return False.

@@ -1,12 +1,13 @@
 """Facts: rounding by unit, printing, ids."""
 
 import math
+import pickle
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmlab.tools.facts import DECIMALS, NOT_AVAILABLE, FactSheet, of, rounded, spelled
+from swarmlab.tools.facts import DECIMALS, NOT_AVAILABLE, Fact, Facts, FactSheet, of, rounded, spelled
 
 
 @pytest.mark.parametrize(
@@ -75,3 +76,14 @@ def test_last_bit_noise_never_changes_a_rounded_value(tie: int, unit: str, ulps:
 def test_small_numbers_are_spelled_and_large_ones_are_not() -> None:
     """Labels hold no figures up to twelve."""
     assert (spelled(1), spelled(12), spelled(24)) == ("one", "twelve", "24")
+
+
+@given(st.lists(st.text(max_size=5), unique=True, max_size=5))
+def test_facts_are_a_tuple_whose_hash_stays_in_its_process(names: list[str]) -> None:
+    """They equal a plain tuple and hash like it, also when asked twice; a pickle does not carry the hash."""
+    plain = tuple(Fact(name, "kpis", "label", 1, "count", 1) for name in names)
+    facts = Facts(plain)
+    assert facts == plain
+    assert hash(facts) == hash(facts) == hash(plain)
+    again = pickle.loads(pickle.dumps(facts))
+    assert (again, type(again), vars(again)) == (facts, Facts, {})
