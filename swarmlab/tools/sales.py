@@ -15,6 +15,7 @@ import pandas as pd
 
 from swarmlab.errors import ToolError
 from swarmlab.tools.axis import Axis, Codes
+from swarmlab.tools.given import check_columns, given_frame
 from swarmlab.tools.grouped_sales import SalesOnDisk
 from swarmlab.tools.period import Period
 from swarmlab.tools.rows import TICK, WEEKDAYS, Floats, FrameRows, Rows, limits_of
@@ -41,17 +42,16 @@ class Sales:
     Raises
     ------
     ToolError
-        A column of `needs` is absent, or no row is in scope.
+        A column of `needs` is absent, the frame cannot be used (see `given_frame`), or no row is in scope.
     """
 
     def __init__(
         self, frame: pd.DataFrame | SalesOnDisk, scope: Scope, *, tool: str, needs: Sequence[str]
     ) -> None:
-        missing = [name for name in needs if name not in frame.columns]
-        if missing:
-            raise ToolError(
-                tool, f"the data have no column {', '.join(missing)}; it needs {', '.join(needs)}"
-            )
+        if isinstance(frame, SalesOnDisk):
+            check_columns(frame.columns, tool=tool, needs=needs)
+        else:
+            frame = given_frame(frame, tool=tool, needs=needs)
         self.scope = scope
         self.columns = frozenset(map(str, frame.columns))
         self.region_dimension = region_dimension(self.columns)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from swarmlab.errors import ToolError
 from swarmlab.tools.axis import Axis, Codes, axis_of
+from swarmlab.tools.given import given_frame
 from swarmlab.tools.rows import TICK, Floats, limits_of
 from swarmlab.tools.scope import Scope
 
@@ -28,15 +29,12 @@ class Scoped:
     Raises
     ------
     ToolError
-        A column of `needs`, or one that the scope limits, is absent, or no row is in scope.
+        A column of `needs`, or one that the scope limits, is absent, the frame cannot be used (see
+        `given_frame`), or no row is in scope.
     """
 
     def __init__(self, frame: pd.DataFrame, scope: Scope, *, tool: str, needs: Sequence[str]) -> None:
-        missing = [name for name in needs if name not in frame.columns]
-        if missing:
-            raise ToolError(
-                tool, f"the data have no column {', '.join(missing)}; it needs {', '.join(needs)}"
-            )
+        frame = given_frame(frame, tool=tool, needs=needs)
         if frame.empty:
             raise ToolError(tool, "no row of the data is in scope")
         self.tool = tool
