@@ -3,7 +3,7 @@
 Writes `results/reference/cache_benchmark.csv` and `.md`. Each block is a process of its own, or two at once
 on one folder, that puts new keys, finds them and looks for others. In a round all stores take their turn, in
 random order, and ratios are of blocks of one round. Values are answers of tools, half facts, half text.
-swarmlab checks a checksum of 128 bits over each entry that it reads from disk; the others trust what they read.
+swarmlab checks 128 bits over each entry that it reads from disk; the others trust what they read.
 Needs `pip install diskcache`, which swarmlab itself does not.
 """
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from swarmlab.errors import SpecError, first_problem
 from swarmlab.tools import DEFAULT_PLAN, TOOLS, Scope
+from swarmlab.trace.yaml_text import parse_yaml
 
 Phrase = Annotated[str, Field(min_length=1, max_length=120)]
 
@@ -80,7 +81,7 @@ def load_brief(source: str | Path | dict[str, Any] | Brief | None) -> Brief:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SpecError(f"brief {path} cannot be read: {error}") from error
     if not isinstance(document, dict):

@@ -19,13 +19,23 @@ _NEVER_S = 1e9
 
 
 def check_faults(faults: Sequence[str]) -> None:
-    """Refuse a fault in a tool that does not exist, which would go unnoticed; raises SpecError."""
+    """Refuse a fault that would go unnoticed: an unknown tool's or kind's, or a tool's second.
+
+    Raises
+    ------
+    SpecError
+        Names it.
+    """
+    seen: set[str] = set()
     for fault in faults:
-        tool, _, kind = fault.partition(":")
+        tool, colon, kind = fault.partition(":")
         if tool not in TOOLS:
             raise SpecError(f"faults names an unknown tool {tool!r}; known: {', '.join(TOOLS)}")
-        if kind and kind not in FAULTS:
+        if colon and kind not in FAULTS:
             raise SpecError(f"faults names an unknown kind {kind!r} of fault; known: {', '.join(FAULTS)}")
+        if tool in seen:
+            raise SpecError(f"faults names the tool {tool} twice; a tool has one fault in a run")
+        seen.add(tool)
 
 
 def fault_of(faults: Collection[str], tool: str) -> str | None:

@@ -1,7 +1,7 @@
 """Commands that look at what runs have cached and let it go: cache stats, list, prune, clear."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,7 +16,8 @@ Place = Annotated[
     str, typer.Argument(help="A results, experiment's or cache's folder, or a database's address.")
 ]
 Layer = Annotated[
-    str | None, typer.Option(help="Only this layer: tools, completions, analyses, known or facts.")
+    Literal["tools", "completions", "analyses", "known", "facts"] | None,
+    typer.Option(help="Only this layer of the caches."),
 ]
 
 

@@ -19,6 +19,8 @@ from swarmlab.errors import DataError, SpecError
 
 SOURCES: Final = ("grocery", "beverage")
 DEFAULT_ROWS, DEFAULT_SEED = 100_000, 7
+MOST_ROWS: Final = 100_000_000
+"""Of generated data, which are made in memory."""
 
 
 def open_dataset(spec: str, *, cache_dir: Path | None = None) -> Dataset:
@@ -95,11 +97,15 @@ def _beverage_size(spec: str, parameters: str) -> tuple[int, int]:
             name, value = "rows", part
         if name.strip() not in values:
             raise SpecError(f"data {spec!r}: unknown parameter {name.strip()!r}; use rows and seed")
-        if not re.fullmatch(r"\d+", value.strip().replace("_", "")):
-            raise SpecError(f"data {spec!r}: {name.strip()} must be a whole number, not {value!r}")
+        if not re.fullmatch(r"\d{1,15}", value.strip().replace("_", "")):
+            raise SpecError(
+                f"data {spec!r}: {name.strip()} must be a whole number of up to 15 digits, not {value!r}"
+            )
         values[name.strip()] = int(value.replace("_", ""))
     if values["rows"] < 1:
         raise SpecError(f"data {spec!r}: rows must be 1 or more")
+    if values["rows"] > MOST_ROWS:
+        raise SpecError(f"data {spec!r}: rows must be at most {MOST_ROWS:,}, for they are made in memory")
     return values["rows"], values["seed"]
 
 

@@ -1,5 +1,6 @@
 """`swarmlab cache`: find the caches of a results folder, tell what they hold, and let entries go."""
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -124,13 +125,13 @@ def find_caches(place: str) -> list[Path | str]:
     if "://" in place:
         return [place]
     folder = Path(place)
-    if not folder.is_dir():
-        raise StoreError(f"no caches at {place}: there is no such folder")
+    if not place or not folder.is_dir():
+        raise StoreError(f"no caches at {place or 'an empty name'}: there is no such folder")
     if (folder / FILE).is_file():
         return [folder]
-    found: list[Path | str] = sorted(
-        path.parent for path in folder.rglob(FILE) if ".cache" in path.absolute().parts[:-1]
-    )
+    # Runs make and remove folders meanwhile; os.walk passes over what is gone, and rglob breaks on it.
+    holding = (Path(path) for path, _, files in os.walk(folder) if FILE in files)
+    found: list[Path | str] = sorted(path for path in holding if ".cache" in path.absolute().parts)
     if not found:
         raise StoreError(f"no caches at {place}: no level that caches has run there yet")
     return found

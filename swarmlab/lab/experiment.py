@@ -21,11 +21,12 @@ from swarmlab.lab.ablation import Ablation, named_level, override_ablation
 from swarmlab.models.profile import profile_hash
 from swarmlab.records.design import Design
 from swarmlab.tools.cache import Limits, content_key
+from swarmlab.trace.yaml_text import parse_yaml
 
 CacheState = Literal["cold", "warm"]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Workers = Annotated[int, Field(ge=1, le=64)]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Spec(BaseModel):
@@ -46,7 +47,7 @@ class Spec(BaseModel):
     exams: Annotated[int, Field(ge=1, le=1000)] = 1
     """Exams that the repeats take in turn, each drawn from a seed of its own: `seed`, `seed` + 1, …"""
     cache: Literal["cold", "warm", "both"] = "both"
-    cache_place: str | None = None
+    cache_place: Annotated[str, Field(min_length=1)] | None = None
     """A folder or a database's address that warm runs share, with other experiments and people too; None for
     a cache of each level's own. Cold runs never read it."""
     cache_ttl_s: dict[Layer, Seconds] = Field(default_factory=dict)
@@ -331,7 +332,7 @@ def _as_list(value: Any, field: str) -> list[Any]:
 def read_mapping(path: Path) -> dict[str, Any]:
     """Read an experiment's YAML; an empty file is an empty mapping, anything else but one a SpecError."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SpecError(f"experiment {path} does not exist") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

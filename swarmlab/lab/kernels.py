@@ -30,8 +30,9 @@ from swarmlab.errors import SwarmlabError
 
 KERNEL_START_S = 120
 _KERNEL = "python3"
-# The kernel's own warnings (a loopback connection is not encrypted) are not about the run.
-_KERNEL_ARGUMENTS = ["--IPKernelApp.log_level=ERROR"]
+# The kernel's own warnings (a loopback connection is not encrypted) are not about the run, and a run's cells
+# are no part of the user's history: on a full disk IPython would set that file aside as corrupt.
+_KERNEL_ARGUMENTS = ["--IPKernelApp.log_level=ERROR", "--HistoryManager.enabled=False"]
 # What takes longest of a kept kernel's first notebook: done while it starts, before anything waits for it.
 _PRELOAD = "--IPKernelApp.exec_lines=import swarmlab.lab as _"
 # Names, history and counts as in a new kernel. What was imported stays, and is frozen, for it is no garbage.

@@ -14,6 +14,7 @@ from swarmlab.lab.experiment import Seed
 from swarmlab.lab.known_graphs import KnownGraph, changed_graph
 from swarmlab.tools.cache import content_key
 from swarmlab.trace.changes import parse_changes
+from swarmlab.trace.yaml_text import parse_yaml
 
 Changed = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -69,7 +70,7 @@ def load_whatif_spec(path: Path) -> WhatIfSpec:
         The file is missing or not YAML, a field has a bad value, or a change cannot be run; names it.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SpecError(f"experiment {path} cannot be read: {error}") from error
     if not isinstance(document, dict):

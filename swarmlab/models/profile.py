@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from swarmlab.errors import SpecError, first_problem
+from swarmlab.trace.yaml_text import parse_yaml
 
 DEFAULT_PROFILE = "embedded-2core"
 _PACKAGE = Path(__file__).parents[1]
@@ -226,7 +227,7 @@ class Profile(_Frozen):
     prefill: TokenRate
     decode: TokenRate
     """Of the tokens after the first, which comes with the prefill."""
-    concurrency: Annotated[int, Field(ge=1)]
+    concurrency: Annotated[int, Field(ge=1, le=100_000)]
     """Calls served at once; others queue, first come, first served."""
     batching: Batching = Batching()
     prefix_cache: PrefixCache = PrefixCache()
@@ -288,7 +289,7 @@ def load_profile(name: str) -> Profile:
 @lru_cache(maxsize=16)
 def _parsed(path: Path, text: str) -> Profile:
     """The profile that a file's text says; the same text is read once, for each cell asks for its hash."""
-    document = yaml.safe_load(text)
+    document = parse_yaml(text)
     if not isinstance(document, dict):
         raise SpecError(f"profile {path}: expected a mapping of fields, got {type(document).__name__}")
     try:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from swarmlab.errors import SpecError, first_problem
 from swarmlab.records.record import Record, column_kinds
+from swarmlab.trace.yaml_text import parse_yaml
 
 __all__ = ["SHIPPED_RULES", "AlertRule", "fired", "load_rules", "with_alerts"]
 
@@ -77,7 +78,7 @@ def _shipped_rules() -> tuple[AlertRule, ...]:
 
 def _read_rules(source: Path) -> tuple[AlertRule, ...]:
     try:
-        content = yaml.safe_load(source.read_text(encoding="utf-8"))
+        content = parse_yaml(source.read_text(encoding="utf-8"))
         rules = TypeAdapter(tuple[AlertRule, ...]).validate_python(content if content is not None else ())
     except OSError as error:
         raise SpecError(f"cannot read alert rules {source}: {error.strerror or error}") from error

@@ -15,7 +15,16 @@ from swarmlab.records.interval import (
     ratio_interval,
     unpaired_ratio,
 )
-from swarmlab.records.pairs import AaCheck, by_work, paired, succeeded, times_by_work, with_pair, works_of
+from swarmlab.records.pairs import (
+    AaCheck,
+    by_work,
+    no_ratio,
+    paired,
+    succeeded,
+    times_by_work,
+    with_pair,
+    works_of,
+)
 from swarmlab.records.scores import METRICS, ScoreDifference, identical_scores, score_difference
 from swarmlab.records.timing import timing
 
@@ -201,15 +210,16 @@ def _speed(a: pd.DataFrame, b: pd.DataFrame, is_blocked: bool) -> Speed:
     if len(pairs):
         found: RatioInterval | None = ratio_interval(pairs["a"].tolist(), pairs["b"].tolist())
         n_works = pairs.index.get_level_values(0).nunique()
-        return _as_speed(found, n_works, is_paired=True)
+        return _as_speed(found, n_works, is_paired=True, why_none=no_ratio(a, b))
     above, below = times_by_work(a), times_by_work(b)
     n_works = len(set(above) & set(below))
-    return _as_speed(unpaired_ratio(above, below) if n_works else None, n_works, is_paired=False)
+    found = unpaired_ratio(above, below) if n_works else None
+    return _as_speed(found, n_works, is_paired=False, why_none=no_ratio(a, b))
 
 
-def _as_speed(found: RatioInterval | None, n_works: int, *, is_paired: bool) -> Speed:
+def _as_speed(found: RatioInterval | None, n_works: int, *, is_paired: bool, why_none: str) -> Speed:
     if found is None:
-        return Speed(None, None, None, None, 0, 0, is_paired, True, "none: no work in which both succeeded")
+        return Speed(None, None, None, None, 0, 0, is_paired, True, f"none: {why_none}")
     method = RATIO_METHOD if is_paired else UNPAIRED_METHOD
     exploratory = found.n < EXPLORATORY_BELOW
     return Speed(

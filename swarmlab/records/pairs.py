@@ -17,6 +17,7 @@ __all__ = [
     "by_pair",
     "by_work",
     "level_key",
+    "no_ratio",
     "paired",
     "succeeded",
     "times_by_work",
@@ -54,6 +55,14 @@ class AaCheck:
             return f"A/A with {self.twin}: no interval"
         said = "covers 1" if self.covers_1 else "does not cover 1"
         return f"A/A with {self.twin}: {self.ratio:.2f} [{self.low:.2f}, {self.high:.2f}] {said}"
+
+
+def no_ratio(*sides: pd.DataFrame) -> str:
+    """Say why the sides' durations have no ratio."""
+    # A virtual clock does not move where all comes from a cache.
+    if any((succeeded(side)["duration_s"] == 0).any() for side in sides):
+        return "it took no time, so there is no ratio"
+    return "no work in which both succeeded"
 
 
 def with_pair(runs: pd.DataFrame) -> pd.DataFrame:

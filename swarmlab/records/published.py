@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from swarmlab.errors import SpecError, first_problem
 from swarmlab.trace.spans import CATEGORIES
+from swarmlab.trace.yaml_text import parse_yaml
 
 __all__ = ["PublishedRun", "PublishedShare", "PublishedTarget", "SourceStudy", "load_study"]
 
@@ -86,7 +87,7 @@ def load_study(path: Path | None = None) -> SourceStudy:
     """
     source = path or _shipped()
     try:
-        return SourceStudy.model_validate(yaml.safe_load(source.read_text(encoding="utf-8")))
+        return SourceStudy.model_validate(parse_yaml(source.read_text(encoding="utf-8")))
     except OSError as error:
         raise SpecError(f"cannot read {source}: {error.strerror or error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from swarmlab.records.contrast import Facts, facts_agree
 from swarmlab.records.interval import UNPAIRED_METHOD, RatioInterval, unpaired_interval, unpaired_ratio
-from swarmlab.records.pairs import paired, succeeded, times_by_work, with_pair, works_of
+from swarmlab.records.pairs import no_ratio, paired, succeeded, times_by_work, with_pair, works_of
 from swarmlab.records.scores import METRICS
 from swarmlab.records.timing import timing
 
@@ -153,7 +153,7 @@ def change(
     on_new, on_old = (side[side["work_id"].isin(works) | side["work_id"].isna()] for side in (new, reference))
     found = _ratio(on_new, on_old)
     verdict: TimeVerdict = "cannot tell"
-    why = no_time or "no work in which a run succeeded on both sides"
+    why = no_time or no_ratio(on_new, on_old)
     if no_time is None and found is not None:
         verdict = time_verdict(found.low, found.high, tolerance)
         why = _why(found, verdict)

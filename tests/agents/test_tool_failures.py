@@ -172,11 +172,18 @@ async def test_a_hung_thread_holds_up_nobody(sales: Sales, monkeypatch: pytest.M
     assert answer.errors == ("tool kpis failed: took longer than 4 s",)
 
 
-@pytest.mark.parametrize("fault", ["nothing", "kpis:nothing"])
+@pytest.mark.parametrize("fault", ["nothing", "kpis:nothing", "kpis:"])
 def test_unknown_faults_are_refused(fault: str) -> None:
     """A tool or a kind of fault that does not exist is named, with those that do."""
     with pytest.raises(SpecError, match="known: "):
         check_faults([fault])
+
+
+def test_a_second_fault_of_a_tool_is_refused() -> None:
+    """It would never be seen; faults of two tools are fine."""
+    check_faults(["kpis", "roi:hang"])
+    with pytest.raises(SpecError, match="names the tool kpis twice"):
+        check_faults(["kpis", "roi:hang", "kpis:hang"])
 
 
 async def test_a_tool_that_asks_for_a_process_gets_one(sales: Sales, monkeypatch: pytest.MonkeyPatch) -> None:

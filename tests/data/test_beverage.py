@@ -83,7 +83,9 @@ def test_specs_name_rows_and_seed(tmp_path):
     ("spec", "said"),
     [
         ("beverage:0", "rows must be 1 or more"),
-        ("beverage:many", "rows must be a whole number, not 'many'"),
+        ("beverage:99999999999999", "rows must be at most 100,000,000"),
+        ("beverage:rows=5,seed=" + 400 * "9", "seed must be a whole number of up to 15 digits"),
+        ("beverage:many", "rows must be a whole number of up to 15 digits, not 'many'"),
         ("beverage:rows=10,sed=1", "unknown parameter 'sed'"),
         ("beverage:rows=-5", "whole number"),
     ],

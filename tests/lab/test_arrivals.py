@@ -1,6 +1,7 @@
 """Arrivals and the mix of analyses: drawn before anything runs, alike at every rate, read from traces."""
 
 import itertools
+import time
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,10 @@ def test_a_trace_is_read_and_stretched(tmp_path: Path) -> None:
         ("t.csv", "time_s\n1\nsoon\n", "line 3: a time is seconds or an ISO 8601 date, not 'soon'"),
         ("t.csv", "time_s\n1\nnan\n", "line 3: a time is a finite number"),
         ("t.csv", "time_s\n1\n", "two or more arrivals at different times; it has 1"),
+        ("t.csv", "time_s\n1\n1e300\n", "line 3: a time is a finite number up to 1e[+]12, not '1e300'"),
+        ("t.csv", "time_s\n1\n" + 200_000 * "2", "line 2: not CSV"),
+        ("t.jsonl", '{"time_s": 1' + 400 * "0" + "}", "line 1: a time is a finite number"),
+        ("t.jsonl", '{"time_s": ' + 100_000 * "[", "line 1: not JSON"),
         ("t.jsonl", "{", "line 1: not JSON"),
         ("t.jsonl", "[1]", "line 1: expected an object"),
     ],
@@ -112,6 +117,38 @@ def test_a_bad_trace_is_refused_with_its_line(tmp_path: Path, name: str, text: s
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(SpecError, match=said):
         read_trace(tmp_path / name)
+
+
+def test_dates_without_a_zone_are_the_same_hours_apart_on_every_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The night in which clocks go forward in Berlin has all its hours, whatever the machine's zone."""
+    path = tmp_path / "night.csv"
+    path.write_text("time\n" + "\n".join(f"2024-03-31T0{hour}:30" for hour in range(5)), encoding="utf-8")
+    try:
+        for zone in ("UTC", "Europe/Berlin"):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            assert read_trace(path) == [0, 3600, 7200, 10_800, 14_400]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("arrivals", KINDS)
+def test_a_rate_of_one_in_a_lifetime_is_refused(arrivals: Arrivals) -> None:
+    """Arrivals beyond what the virtual clock can wait for are an error about the rate, and no deadlock."""
+    with pytest.raises(SpecError, match="at 1e-06 analyses per hour 25 arrivals take decades"):
+        arrival_times(arrivals, 1e-6, 25, seed=0)
+
+
+def test_arrivals_at_one_time_have_no_rate(tmp_path: Path) -> None:
+    """Where the arrivals that count are one burst, the error says to take more of the trace."""
+    path = tmp_path / "burst.csv"
+    path.write_text("time_s\n" + 9 * "5\n" + "6\n", encoding="utf-8")
+    assert arrival_times(Trace(kind="trace", file=str(path)), 60, 10, seed=0)[-1] == pytest.approx(540)
+    with pytest.raises(SpecError, match="the first 9 arrivals of the trace are at one time; raise 'users'"):
+        arrival_times(Trace(kind="trace", file=str(path)), 60, 9, seed=0)
 
 
 def test_a_missing_trace_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`swarmlab cache`: what caches hold and what goes, told to a person and as JSON; nothing else is touched."""
 
 import json
+import os
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -293,3 +294,40 @@ def test_bad_input_is_one_line(
     assert errors.count("\n") == 1
     assert "geheim" not in errors + output
     assert _kept(results) == ALL
+
+
+@pytest.mark.parametrize(
+    "arguments", [["list", "RESULTS", "--layer", "tool"], ["prune", "RESULTS", "--layer", "tool"]]
+)
+def test_an_unknown_layer_is_a_mistake(cache: Command, results: Path, arguments: list[str]) -> None:
+    """Exit code 2 with the layers that there are, and not a list of nothing."""
+    code, _, errors = cache(*(str(results) if a == "RESULTS" else a for a in arguments))
+    assert code == 2
+    assert "'tool' is not one of 'tools', 'completions'" in errors
+    assert _kept(results) == ALL
+
+
+def test_an_empty_name_is_no_place(cache: Command, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`clear ""`, of a script whose variable is not set, does not mean the folder that it is called in."""
+    monkeypatch.chdir(results)
+    code, _, errors = cache("clear", "", "--yes")
+    assert code == 2
+    assert "there is no such folder" in errors
+    assert _kept(results) == ALL
+
+
+def test_a_folder_that_goes_while_caches_are_looked_for_is_passed_over(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run beside it may remove a folder between its being listed and its being opened."""
+    gone = results / "gone"
+    gone.mkdir()
+    scandir = os.scandir
+
+    def late(path: str) -> object:
+        if Path(path).name == "gone":
+            gone.rmdir()
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", late)
+    assert len(find_caches(str(results))) == 3

@@ -108,6 +108,15 @@ def test_cold_and_warm_are_separate_rows(tmp_path: Path) -> None:
     assert [row.cache_state for row in compare("none", "full", results=folder, cache="warm").rows] == ["warm"]
 
 
+def test_runs_that_took_no_time_have_no_ratio_and_did_not_fail(tmp_path: Path) -> None:
+    """A warm run in virtual time takes none: the note says that, and not that no run succeeded."""
+    warm = {"cache_state": "warm", "clock": "virtual", "model": "simulated"}
+    groups = [fake_runs("none", 3.0, 2, **warm), fake_runs("full", 0.0, 2, **warm)]
+    (row,) = compare("none", "full", results=write_fake(tmp_path / "x", *groups)).rows
+    assert row.speed.ratio is None
+    assert row.speed.method == "none: it took no time, so there is no ratio"
+
+
 def test_several_works_are_paired_each_with_itself(tmp_path: Path) -> None:
     """Pairs are formed within a work, quality is over works, and works of one side only are left out."""
     better = {"decision_accuracy": lambda repeat: 0.8 + 0.01 * (repeat % 6)}

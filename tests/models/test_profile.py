@@ -47,6 +47,7 @@ def without(section: str, field: str) -> dict[str, Any]:
         ({**PLAIN, "decode": {"tokens_per_s": float("inf")}}, r"field 'decode.tokens_per_s': .*finite"),
         ({**PLAIN, "decode": {"tokens_per_s": "fast"}}, r"field 'decode.tokens_per_s'"),
         ({**PLAIN, "concurrency": 0}, r"field 'concurrency'"),
+        ({**PLAIN, "concurrency": 10**12}, r"field 'concurrency'"),
         ({**PLAIN, "concurency": 1}, r"field 'concurency': Extra inputs"),
         ({**PLAIN, "limits": {"tokens_per_minute": -1}}, r"field 'limits.tokens_per_minute'"),
         ({**PLAIN, "failure": {"rate": 1.5}}, r"field 'failure.rate'"),

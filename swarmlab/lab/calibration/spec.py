@@ -12,6 +12,7 @@ from swarmlab.errors import SpecError, first_problem
 from swarmlab.lab.experiment import Seed, default_spec
 from swarmlab.models.profile import Batching, PrefixCache
 from swarmlab.tools.cache import content_key
+from swarmlab.trace.yaml_text import parse_yaml
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Levels = Annotated[tuple[Annotated[Level, BeforeValidator(make_level)], ...], Field(min_length=1)]
@@ -107,7 +108,7 @@ def load_calibration_spec(path: Path) -> CalibrationSpec:
         the fit; names it.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SpecError(f"experiment {path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict):

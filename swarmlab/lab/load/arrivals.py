@@ -11,7 +11,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from swarmlab.errors import SpecError
 
 SECONDS_PER_HOUR = 3600.0
+LARGEST_TIME_S = 1e12
+"""Of a recorded time: some thirty thousand years."""
+LATEST_ARRIVAL_S = 5e8
+"""After the start: sixteen years, well within what the virtual clock can wait for."""
 
 
 class _Frozen(BaseModel):
@@ -53,7 +57,10 @@ class Trace(_Frozen):
 
     kind: Literal["trace"]
     file: str
-    """CSV with a column `time_s` or `time`, or JSONL with such a field: seconds, or ISO 8601 dates."""
+    """CSV with a column `time_s` or `time`, or JSONL with such a field: seconds, or ISO 8601 dates.
+
+    A date without a zone is one of UTC.
+    """
 
 
 Arrivals = Annotated[Poisson | Steady | Bursts | Trace, Field(discriminator="kind")]
@@ -140,7 +147,7 @@ def arrival_times(arrivals: Arrivals, rate_per_h: float, count: int, seed: int) 
     Raises
     ------
     SpecError
-        A trace cannot be read.
+        A trace cannot be read, or the last arrival comes after `LATEST_ARRIVAL_S`.
     """
     gap_s = SECONDS_PER_HOUR / rate_per_h
     draw = random.Random(f"arrivals/{seed}")
@@ -159,11 +166,17 @@ def arrival_times(arrivals: Arrivals, rate_per_h: float, count: int, seed: int) 
             recorded = read_trace(Path(file))[:count]
             scale = gap_s * trace_rate(recorded) / SECONDS_PER_HOUR
             times = [time * scale for time in recorded]
+    if times[-1] > LATEST_ARRIVAL_S:
+        raise SpecError(
+            f"at {rate_per_h:g} analyses per hour {len(times)} arrivals take decades; raise the rate"
+        )
     return [round(time, 6) for time in times]
 
 
 def trace_rate(times_s: Sequence[float]) -> float:
-    """Mean rate of recorded arrivals, analyses per hour."""
+    """Mean rate of recorded arrivals, analyses per hour; raises SpecError if they are all at one time."""
+    if times_s[0] == times_s[-1]:
+        raise SpecError(f"the first {len(times_s)} arrivals of the trace are at one time; raise 'users'")
     return (len(times_s) - 1) / (times_s[-1] - times_s[0]) * SECONDS_PER_HOUR
 
 
@@ -194,9 +207,12 @@ def read_trace(path: Path) -> list[float]:
 
 def _csv_times(path: Path, text: str) -> Iterator[tuple[int, Any]]:
     reader = csv.DictReader(io.StringIO(text))
-    column = _time_field(path, 1, reader.fieldnames or ())
-    for row in reader:
-        yield reader.line_num, row[column]
+    try:
+        column = _time_field(path, 1, reader.fieldnames or ())
+        for row in reader:
+            yield reader.line_num, row[column]
+    except csv.Error as error:
+        raise SpecError(f"trace {path}, line {reader.line_num}: not CSV ({error})") from error
 
 
 def _jsonl_times(path: Path, text: str) -> Iterator[tuple[int, Any]]:
@@ -205,7 +221,7 @@ def _jsonl_times(path: Path, text: str) -> Iterator[tuple[int, Any]]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SpecError(f"trace {path}, line {number}: not JSON ({error})") from error
         if not isinstance(row, dict):
             raise SpecError(f"trace {path}, line {number}: expected an object with 'time_s', got {row!r}")
@@ -224,13 +240,20 @@ def _seconds(path: Path, line: int, value: Any) -> float:
     """Return seconds since an origin of the file's own, from a number or a date."""
     try:
         seconds = float(value)
+    except OverflowError:
+        seconds = math.inf
     except (TypeError, ValueError):
         try:
-            seconds = datetime.fromisoformat(str(value)).timestamp()
+            date = datetime.fromisoformat(str(value))
         except ValueError as error:
             raise SpecError(
                 f"trace {path}, line {line}: a time is seconds or an ISO 8601 date, not {value!r}"
             ) from error
-    if not math.isfinite(seconds):
-        raise SpecError(f"trace {path}, line {line}: a time is a finite number, not {value!r}")
+        # A date without a zone is taken for UTC: the machine's own would give other gaps elsewhere.
+        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    if not abs(seconds) <= LARGEST_TIME_S:
+        raise SpecError(
+            f"trace {path}, line {line}: a time is a finite number up to {LARGEST_TIME_S:.0e}, "
+            f"not {str(value)[:40]!r}"
+        )
     return seconds

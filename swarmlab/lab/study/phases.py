@@ -26,6 +26,7 @@ from swarmlab.records.phases import PhaseRun, PhaseTables, phase_tables, write_p
 from swarmlab.records.published import load_study
 from swarmlab.records.store import check_writable
 from swarmlab.tools.cache import Cache
+from swarmlab.trace.yaml_text import parse_yaml
 
 
 class Phase(BaseModel):
@@ -76,7 +77,7 @@ class PhasesSpec(BaseModel):
 def is_phases_spec(path: Path | None) -> bool:
     """Say whether a spec's file is one of phases, by its key `phases`; an unreadable file is none."""
     try:
-        document = None if path is None else yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = None if path is None else parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return False
     return isinstance(document, dict) and "phases" in document
@@ -91,7 +92,7 @@ def load_phases_spec(path: Path) -> PhasesSpec:
         The file is no YAML mapping, a field has a bad value, or a profile is unknown; names it.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = parse_yaml(path.read_text(encoding="utf-8"))
         if not isinstance(document, dict):
             raise SpecError(f"expected a mapping of fields, got {type(document).__name__}")
         spec = PhasesSpec.model_validate(document)
