@@ -199,9 +199,8 @@ class _Writer:
     def _property(self, schema: Mapping[str, Any], name: str) -> Any:
         """All that an object's schema says of one property."""
         rules = [schema["properties"][name]] if name in schema.get("properties", {}) else []
-        rules += [
-            rule for pattern, rule in schema.get("patternProperties", {}).items() if re.search(pattern, name)
-        ]
+        if patterns := schema.get("patternProperties"):
+            rules += [rule for pattern, rule in patterns.items() if re.search(pattern, name)]
         if not rules:
             return schema.get("additionalProperties", True)
         whole = resolved(rules[0], self._root)

@@ -196,10 +196,7 @@ def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results") / "fake-experiment"
     write_fake_results(folder, failing=("none",), model=HOSTILE, data_name=HOSTILE, slowest_tool=HOSTILE)
     write_run(folder, make_failed("full", error=HOSTILE, run_id="hostile"), ())
-    spans = [
-        type(span)(**{**{f: getattr(span, f) for f in span.__slots__}, "agent": span.agent and HOSTILE})
-        for span in make_spans("full")
-    ]
+    spans = [span._replace(agent=span.agent and HOSTILE) for span in make_spans("full")]
     write_run(folder, make_record(spans, level="full", run_id="first", order=0), spans)
     write_manifest(folder, {"command": "swarmlab run fake.yaml", "machine": {"cpu_model": HOSTILE}})
     publish(folder, load_study())
