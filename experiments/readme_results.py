@@ -243,7 +243,7 @@ def _large_data() -> str:
     ]
     return (
         "**Large data** (`python experiments/large_data_benchmark.py`; goals: 1.2 times the best of pandas, "
-        f"Polars and DuckDB, under 1 GiB; made on a busy machine, gaps named there): {'; '.join(parts)}."
+        f"Polars and DuckDB, under 1 GiB; made on a busy machine): {'; '.join(parts)}."
     )
 
 
