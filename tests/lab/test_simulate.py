@@ -94,6 +94,17 @@ def test_twenty_repeats_are_identical() -> None:
     assert len({simulator.run(cell_of("full"))[0].model_dump_json() for _ in range(20)}) == 1
 
 
+def test_two_plans_of_one_scope_have_required_facts_of_their_own() -> None:
+    """What the first brief has to find is not what the second, of two tools only, is held to."""
+    simulator = Simulator()
+    whole = cell_of("full")
+    short = whole.model_copy(update={"brief": whole.brief.model_copy(update={"plan": ("kpis", "roi")})})
+    known = [simulator.work(cell).required for cell in (whole, short)]
+    assert {fact.partition(".")[0] for fact in known[1]} == {"kpis", "roi"}
+    assert known[1] == Simulator().work(short).required
+    assert len(known[0]) > len(known[1])
+
+
 def test_repeats_of_an_experiment_differ_by_their_draws() -> None:
     """Two repeats of one work have jitters of their own and the same answer."""
     first, second = simulate([cell_of("full"), cell_of("full", repeat=1)])
