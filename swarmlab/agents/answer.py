@@ -45,7 +45,7 @@ class Answer:
 def answer_from_dict(stored: dict[str, Any]) -> Answer:
     """Rebuild an answer from `Answer.as_dict` after a trip through JSON."""
     return Answer(
-        facts=Facts(Fact(**fact) for fact in stored["facts"]),
+        facts=Facts(Fact(**fact) for fact in stored["facts"]).shared(),
         notes=tuple(Note(**note | {"cites": tuple(note["cites"])}) for note in stored["notes"]),
         choices=dict(stored["choices"]),
         errors=tuple(stored["errors"]),

@@ -62,7 +62,7 @@ class _Bound:
     config: RunnableConfig
 
     async def ainvoke(self, input: Any, config: Any = None) -> Any:
-        return await self.graph.ainvoke(input, merge_configs(config, self.config))
+        return await self.graph.ainvoke(input, merge_configs(config, self.config) if config else self.config)
 
 
 @lru_cache(maxsize=64)

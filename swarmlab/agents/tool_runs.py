@@ -89,7 +89,7 @@ class ToolAnswers:
         key = content_key({**parts, "code": self._code_version})
         stored = None if self._store is None else self._store.get("facts", key)
         if stored is not None:
-            return worded(name, Facts(Fact(**fact) for fact in stored), "vectorized")
+            return worded(name, Facts(Fact(**fact) for fact in stored).shared(), "vectorized")
         frame = self._frames.setdefault(dataset.fingerprint, SharedFrame(dataset))
         answer = run_tool(name, scope, dataset, "vectorized", frame)
         if self._store is not None:

@@ -173,7 +173,7 @@ async def _call_tool(batch: _Batch, name: str, slot: int) -> ToolAnswer:
             return fresh[-1]
         span.cached = True
         kept = fetched.value
-        return ToolAnswer(name, Facts(Fact(**fact) for fact in kept["facts"]), kept["text"])
+        return ToolAnswer(name, Facts(Fact(**fact) for fact in kept["facts"]).shared(), kept["text"])
 
 
 @lru_cache(maxsize=256)

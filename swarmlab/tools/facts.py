@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 NOT_AVAILABLE: Final = "not available"
@@ -85,6 +86,15 @@ class Facts(tuple[Fact, ...]):
         """Without the hash, which another process would work out otherwise."""
         return Facts, (tuple(self),)
 
+    def shared(self) -> Facts:
+        """The first of the equal ones, which a memo finds without comparing hundreds of facts."""
+        return _first(self)
+
+
+@lru_cache(maxsize=256)
+def _first(facts: Facts) -> Facts:
+    return facts
+
 
 class FactSheet:
     """The facts of one tool call, in the order they were added; a repeated id is an error."""
@@ -120,7 +130,7 @@ class FactSheet:
 
     def facts(self) -> Facts:
         """All facts added so far, oldest first."""
-        return Facts(self._facts.values())
+        return Facts(self._facts.values()).shared()
 
 
 def of(metric: str, dimension: str, entity: str) -> str:

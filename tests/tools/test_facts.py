@@ -87,3 +87,16 @@ def test_facts_are_a_tuple_whose_hash_stays_in_its_process(names: list[str]) -> 
     assert hash(facts) == hash(facts) == hash(plain)
     again = pickle.loads(pickle.dumps(facts))
     assert (again, type(again), vars(again)) == (facts, Facts, {})
+
+
+def test_equal_facts_found_anew_are_one_object() -> None:
+    """Two sheets of the same facts give one and the same tuple, and a sheet of another value another one."""
+
+    def found(value: int) -> Facts:
+        sheet = FactSheet("kpis", 3)
+        sheet.add("revenue", "revenue", value, "$")
+        return sheet.facts()
+
+    assert found(1_200) is found(1_200)
+    assert found(1_200) is not found(1_201)
+    assert found(1_201)[0].value == 1_201
