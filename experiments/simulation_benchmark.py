@@ -1,5 +1,7 @@
 """How fast simulations are: runs a second, a thousand users at once, and the virtual loop against asyncio's.
 
+What LangGraph takes of a run is measured too, side by side with the same turns called in a plain loop.
+
 Writes `results/reference/simulation_benchmark.csv` and `.md`. CPU seconds of this process on one core; the
 ratio of the loops is measured side by side, in turn. `--users N` also simulates N users at once (10,000 take
 minutes) and reports the peak of memory, in a process of its own.
@@ -11,13 +13,18 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
 
+from swarmlab.agents import swarm
+from swarmlab.agents.graph import Turn
+from swarmlab.agents.resources import Contribution
+from swarmlab.agents.rosters import Agent
 from swarmlab.lab import Cell, Simulator, make_cell
 from swarmlab.lab.measure import run_once
 from swarmlab.lab.simulate import lean_memory
@@ -79,6 +86,37 @@ def cell_of(level: str, **fields: Any) -> Cell:
     return make_cell({"level": level, "data": DATA, "model": "simulated", **fields})
 
 
+class PlainLoop:
+    """Stands in for a sequential graph: the turns of its agents one after the other, and nothing else."""
+
+    def __init__(self, agents: Sequence[Agent], _schedule: str, turn: Turn) -> None:
+        self._agents, self._turn = agents, turn
+
+    async def ainvoke(self, _: object) -> dict[str, list[Contribution]]:
+        """Let every agent work, as the graph would."""
+        said: list[Contribution] = []
+        for agent in self._agents:
+            said = [*said, await self._turn(agent, said)]
+        return {"said": said}
+
+
+def without_langgraph(level: str) -> list[tuple[float, float]]:
+    """CPU seconds of runs of a sequential level with its graph and with a plain loop instead, in turn."""
+    simulator, cell = Simulator(), cell_of(level)
+    simulator.run(cell)
+
+    def runs() -> None:
+        for _ in range(RUNS):
+            simulator.run(cell)
+
+    pairs = []
+    for _ in range(REPEATS):
+        with_graph = cpu_s(runs)
+        with mock.patch.object(swarm, "build_graph", PlainLoop):
+            pairs.append((with_graph, cpu_s(runs)))
+    return pairs
+
+
 def loop_ratio() -> list[tuple[float, float]]:
     """CPU seconds of the same waits on asyncio's own loop and on the virtual one, in turn."""
 
@@ -108,6 +146,19 @@ def row(what: str, unit: str, values: list[float]) -> dict[str, Any]:
     }
 
 
+def ratio_row(what: str, pairs: list[tuple[float, float]]) -> dict[str, Any]:
+    """The ratio of the first of each pair to the second, with its interval."""
+    found = ratio_interval([first for first, _ in pairs], [second for _, second in pairs])
+    return {
+        "what": what,
+        "unit": "ratio",
+        "value": found.ratio,
+        "low": found.low,
+        "high": found.high,
+        "n": found.n,
+    }
+
+
 def measure_all(n_many: int | None) -> pd.DataFrame:
     """Every row of the table."""
     rows = [
@@ -118,18 +169,18 @@ def measure_all(n_many: int | None) -> pd.DataFrame:
         for distinct, what in ((False, "equal analyses"), (True, "each an exam of its own")):
             seconds = [at_once(level, 1000, distinct) for _ in range(2 if level == "full" else 1)]
             rows.append(row(f"1,000 users of `{level}` at once, {what}", "CPU s", seconds))
-    pairs = loop_ratio()
-    found = ratio_interval([real for real, _ in pairs], [virtual for _, virtual in pairs])
+    pairs = without_langgraph("blackboard")
     rows.append(
-        {
-            "what": f"asyncio's loop over the virtual one, {STEPS:,} turns",
-            "unit": "ratio",
-            "value": found.ratio,
-            "low": found.low,
-            "high": found.high,
-            "n": found.n,
-        }
+        row(
+            "of a run of `blackboard`, LangGraph",
+            "CPU ms",
+            [(graph - loop) / RUNS * 1e3 for graph, loop in pairs],
+        )
     )
+    rows.append(
+        row("of a run of `blackboard`, all the rest", "CPU ms", [loop / RUNS * 1e3 for _, loop in pairs])
+    )
+    rows.append(ratio_row(f"asyncio's loop over the virtual one, {STEPS:,} turns", loop_ratio()))
     if n_many is not None:
         rows += many_users(n_many)
     return pd.DataFrame(rows)
