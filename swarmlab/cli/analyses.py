@@ -14,7 +14,7 @@ from swarmlab.errors import UserError
 
 @app.command()
 def bottlenecks(
-    path: Annotated[Path, typer.Argument(help="A run folder, a spans.jsonl, or a trace in JSON.")],
+    path: Annotated[Path, typer.Argument(help="A run folder, a spans.jsonl, or a trace in JSON or Parquet.")],
     as_json: Json = False,
 ) -> None:
     """Say where the time of one run went."""

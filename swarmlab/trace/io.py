@@ -1,4 +1,4 @@
-"""Traces on disk: `spans.jsonl`, one span a line, and JSON documents with a list of spans."""
+"""Traces on disk: `spans.jsonl`, one span a line, JSON documents with a list of spans, and Parquet tables."""
 
 import contextlib
 import json
@@ -7,11 +7,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from swarmlab.errors import StoreError, TraceError
 from swarmlab.trace.check import check_spans
 from swarmlab.trace.spans import Span
 
 SPANS_FILE = "spans.jsonl"
+
+_RUNS_NAMED = 3
 
 
 def read_spans(path: str | Path) -> list[Span]:
@@ -20,26 +25,27 @@ def read_spans(path: str | Path) -> list[Span]:
     Parameters
     ----------
     path
-        A run's folder (its `spans.jsonl` is read), a `.jsonl` file with one span a line, or a JSON file that
-        is a list of spans or an object with such a list under `spans`. Fields other than a span's own
-        (`run_id`, say) are ignored; all but ids, category, name and times may be absent.
+        A run's folder (its `spans.jsonl` is read), a `.jsonl` file with one span a line, a JSON file that is
+        a list of spans or an object with such a list under `spans`, or a `.parquet` file with one span a row,
+        all of one run. Fields other than a span's own are ignored; all but ids, category, name and times may
+        be absent.
 
     Raises
     ------
     TraceError
-        Naming the file, the line or entry, and the span: nothing to read, no JSON, a missing or ill-typed
-        field, or a set of spans that is not one trace (`check_spans`).
+        Naming the file, the line, entry or row, and the span: nothing to read, no JSON, a missing or
+        ill-typed field, spans of several runs, or a set of spans that is not one trace (`check_spans`).
     """
     path = Path(path)
     source = path / SPANS_FILE if path.is_dir() else path
     try:
-        text = source.read_text(encoding="utf-8-sig")
+        entries = list(_rows(source) if source.suffix == ".parquet" else _entries(_text_of(source), source))
     except FileNotFoundError as error:
         where = f"{path} has no {SPANS_FILE}" if path.is_dir() else f"{path} does not exist"
-        raise TraceError(f"{where}; give a run's folder, a {SPANS_FILE} or a JSON trace") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise TraceError(f"{source} cannot be read as UTF-8 text: {error}") from error
-    spans = [_span(entry, where) for where, entry in _entries(text, source)]
+        raise TraceError(
+            f"{where}; give a run's folder, a {SPANS_FILE}, or a trace in JSON or Parquet"
+        ) from error
+    spans = [_span(entry, where) for where, entry in entries]
     try:
         check_spans(spans)
     except TraceError as error:
@@ -77,6 +83,32 @@ def write_text(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise StoreError(f"{path} cannot be written: {error}") from error
+
+
+def _text_of(source: Path) -> str:
+    try:
+        return source.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise
+    except (OSError, UnicodeDecodeError) as error:
+        raise TraceError(f"{source} cannot be read as UTF-8 text: {error}") from error
+
+
+def _rows(source: Path) -> Iterator[tuple[str, Any]]:
+    """Each row of a Parquet file with the place to name in an error."""
+    try:
+        table = pq.read_table(source)
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException) as error:
+        raise TraceError(f"{source} cannot be read as Parquet: {error}") from error
+    runs = table["run_id"].unique().to_pylist() if "run_id" in table.column_names else []
+    if len(runs) > 1:
+        some = ", ".join(map(str, runs[:_RUNS_NAMED])) + (", …" if len(runs) > _RUNS_NAMED else "")
+        raise TraceError(
+            f"{source}: holds the spans of {len(runs)} runs ({some}); give the folder of one of them"
+        )
+    yield from ((f"{source}, row {index}", entry) for index, entry in enumerate(table.to_pylist()))
 
 
 def _entries(text: str, source: Path) -> Iterator[tuple[str, Any]]:
@@ -177,5 +209,5 @@ def _ids(value: Any, field: str, where: str) -> tuple[str, ...]:
 
 
 def _shown(value: Any) -> str:
-    shown = json.dumps(value, ensure_ascii=False)
+    shown = json.dumps(value, ensure_ascii=False, default=str)
     return shown if len(shown) <= 60 else shown[:59] + "…"

@@ -1,9 +1,12 @@
 """Traces on disk: what is written is read back, and what is wrong is named by file, line and span."""
 
 import json
+from datetime import datetime
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from trace_cases import make, root, traces
 
 from swarmlab.errors import StoreError, TraceError
@@ -128,3 +131,29 @@ def test_unwritable_place_keeps_what_was_there(tmp_path):
     with pytest.raises(StoreError, match="cannot be written"):
         write_spans(tmp_path / "absent" / "spans.jsonl", [root(1)])
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+@settings(deadline=None, max_examples=30)
+@given(spans=traces())
+def test_parquet_of_one_run(tmp_path_factory, spans):
+    """The rows of a Parquet file are spans, whatever other columns it has."""
+    path = tmp_path_factory.mktemp("run") / "spans.parquet"
+    rows = [{"run_id": "run-7", **span._asdict()} for span in spans]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    assert read_spans(path) == list(spans)
+
+
+def test_bad_parquet_is_named(tmp_path, entry):
+    """A file of several runs says whose it holds; an ill-typed cell is named by row; text is no Parquet."""
+    path = tmp_path / "spans.parquet"
+    pq.write_table(pa.Table.from_pylist([entry | {"run_id": "a"}, entry | {"run_id": "b"}]), path)
+    with pytest.raises(TraceError, match=r"holds the spans of 2 runs \(a, b\); give the folder of one"):
+        read_spans(path)
+    pq.write_table(pa.Table.from_pylist([entry | {"start_ns": datetime(2026, 1, 1)}]), path)
+    with pytest.raises(TraceError, match=r"row 0, span 'r': 'start_ns' must be a whole number, found \"2026"):
+        read_spans(path)
+    path.write_text("no table")
+    with pytest.raises(TraceError, match=r"spans\.parquet cannot be read as Parquet"):
+        read_spans(path)
+    with pytest.raises(TraceError, match="does not exist"):
+        read_spans(tmp_path / "none.parquet")
