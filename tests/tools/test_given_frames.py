@@ -1,5 +1,7 @@
 """Frames given by hand: what is no date or number is named, and what is written otherwise counts the same."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -111,3 +113,10 @@ def test_the_frame_given_is_not_written_to() -> None:
     before = frame.copy(deep=True)
     kpis(frame)
     pd.testing.assert_frame_equal(frame, before)
+
+
+def test_the_package_alone_gives_the_tools() -> None:
+    """`import swarmlab` is enough for `swarmlab.tools.market_share`, in a fresh interpreter."""
+    code = "import swarmlab; print(swarmlab.tools.market_share.__name__, hasattr(swarmlab, 'nothing'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.split(), done.stderr) == (["market_share", "False"], "")
