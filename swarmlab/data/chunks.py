@@ -18,7 +18,7 @@ from swarmlab.data.memory import memory_limit
 from swarmlab.data.names import check_names
 from swarmlab.data.parts import check_same_columns, is_parquet
 from swarmlab.data.places import Place
-from swarmlab.data.schema import DIMENSIONS, MEASURES, kept_columns
+from swarmlab.data.schema import AMOUNTS, DIMENSIONS, FLAGS, MEASURES, kept_columns
 from swarmlab.data.tables import as_text, csv_chunks, parquet_chunks, with_fractions
 from swarmlab.errors import DataError
 
@@ -124,12 +124,12 @@ def _ragged(path: Path, header: CsvHeader, error: pd.errors.ParserError) -> Data
 
 
 def _may_hold_truth_values(frame: pd.DataFrame) -> bool:
-    """Tell if a column of numbers is all ones and zeros, as pandas makes of true and false."""
-    return any(frame[name].dropna().isin((0.0, 1.0)).all() for name in MEASURES if name in frame)
+    """Tell if a column of amounts is all ones and zeros, as pandas makes of true and false."""
+    return any(frame[name].dropna().isin((0.0, 1.0)).all() for name in AMOUNTS if name in frame)
 
 
 def _truth_values(text: pd.DataFrame) -> bool:
-    words = text[[name for name in MEASURES if name in text]]
+    words = text[[name for name in AMOUNTS if name in text]]
     found = words.apply(lambda column: column.str.strip().str.lower().isin(("true", "false")).any())
     return bool(found.any())
 
@@ -145,11 +145,10 @@ def _text_in_number(frame: pd.DataFrame, place: Place, start: int, message: str)
     if not found:
         return DataError(f"{place.path}: {message}")
     row, name, value = min(found)
-    return place.error(
-        start + row,
-        name,
-        f"{value!r} is not a number; write digits with a point, no currency or thousands sign",
-    )
+    advice = "digits with a point, no currency or thousands sign"
+    if name in FLAGS:
+        advice = "1 for yes and 0 for no in every row"
+    return place.error(start + row, name, f"{value!r} is not a number; write {advice}")
 
 
 def _parquet_names(path: Path) -> tuple[str, ...]:
@@ -186,16 +185,19 @@ def _unreadable(path: Path, error: Exception) -> DataError:
 
 def _numbers(column: "pd.Series[Any]", place: Place, start: int) -> "pd.Series[float]":
     present = column.dropna()
-    is_text = bool(len(present)) and isinstance(present.iloc[0], str | bytes | bool)
+    first = present.iloc[0] if len(present) else None
+    is_text = isinstance(first, str | bytes)
+    is_truth = isinstance(first, bool) or pd.api.types.is_bool_dtype(column.dtype)
     try:
-        if is_text or pd.api.types.is_bool_dtype(column.dtype):
+        if is_text or (is_truth and column.name not in FLAGS):
             raise TypeError
         return column.astype("float64")
     except (TypeError, ValueError) as error:
         row = int(column.notna().to_numpy().argmax())
-        kind = "text" if is_text else str(column.dtype)
+        kind = "text" if is_text else "truth values" if is_truth else str(column.dtype)
+        shown = bool(column.iloc[row]) if is_truth else column.iloc[row]
         raise place.error(
             start + row,
             str(column.name),
-            f"{column.iloc[row]!r} is not a number (the column holds {kind}); store it as a number",
+            f"{shown!r} is not a number (the column holds {kind}); store it as a number",
         ) from error

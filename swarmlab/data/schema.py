@@ -52,8 +52,10 @@ DIMENSIONS: Final = (
     *("household_id", "basket_id", "product", "campaign"),
 )
 FLAGS: Final = ("on_promotion", "campaign_target", "campaign_active")
-"""Numbers that are 1 for yes and 0 for no; empty is no."""
-MEASURES: Final = (*CANONICAL[6:], "discount_value", "coupon_value", *FLAGS)
+"""1 for yes and 0 for no, or true and false; empty is no."""
+AMOUNTS: Final = (*CANONICAL[6:], "discount_value", "coupon_value")
+"""Numbers of something, which no truth value can stand for."""
+MEASURES: Final = (*AMOUNTS, *FLAGS)
 SIGNED: Final = ("profit", "profit_margin")
 """Measures that may be below zero."""
 

@@ -318,3 +318,24 @@ def test_a_file_larger_than_the_limit_is_opened_and_analysed(tmp_path):
         open_dataset(str(source), cache_dir=tmp_path / "cache").fingerprint for source in (path, folder)
     }
     assert len(prints) == 1
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_flags_may_be_truth_values(sales, tmp_path, kind):
+    """True, false and empty in a flag are 1, 0 and empty: the same dataset, whichever way it is written."""
+    sales["on_promotion"] = [True, False, None, True] * 250
+    words = opened(write(sales, tmp_path / f"words.{kind}"), tmp_path)
+    sales["on_promotion"] = sales.on_promotion.astype("float64")
+    numbers = opened(write(sales, tmp_path / f"numbers.{kind}"), tmp_path)
+    assert words.fingerprint == numbers.fingerprint
+    pd.testing.assert_frame_equal(words.load(), numbers.load())
+    pd.testing.assert_frame_equal(words.read(), numbers.read())
+
+
+def test_a_flag_that_mixes_words_and_numbers_is_named(refused):
+    """A flag of both kinds is refused, with what to write instead."""
+    header = HEADER.strip() + ",on_promotion\n"
+    message = refused(header + GOOD.strip() + ",1\n" + GOOD.strip() + ",True\n")
+    assert (
+        "row 2 (line 3), column on_promotion: 'True' is not a number; write 1 for yes and 0 for no" in message
+    )
