@@ -1,7 +1,7 @@
 """What a hit, a put and a look-up in vain take, against joblib.Memory, diskcache and a dict, side by side.
 
 Writes `results/reference/cache_benchmark.csv` and `.md`. Each block is a process of its own, or two at once
-on one folder, that puts new keys, finds them and looks for others. In a round all stores take their turn, in
+on one new folder, that puts keys, finds them and looks for others. In a round all stores take their turn, in
 random order, and ratios are of blocks of one round. Values are answers of tools, half facts, half text.
 swarmlab checks 128 bits over each entry that it reads from disk; the others trust what they read.
 Needs `pip install diskcache`, which swarmlab itself does not.
@@ -37,6 +37,9 @@ from swarmlab.trace.clock import WallClock
 OUT = Path(__file__).resolve().parent.parent / "results" / "reference"
 SIZES = {"100 B": (100, 200), "10 kB": (10_000, 100), "1 MB": (1_000_000, 6)}
 """Bytes of JSON of a value, and how many a block puts."""
+N_ABSENT = 200
+"""Look-ups in vain of a block. What they take does not depend on the size of values, but the first comes when
+the values just read have driven all else from the processor's caches; of only a few it would be most."""
 PARTS = ("size", "processes")
 OPERATIONS = ("put", "hit", "look-up in vain")
 FORK = multiprocessing.get_context("fork")
@@ -133,7 +136,7 @@ def block(store: str, folder: Path, size: str, name: str, begin: Any, sender: An
     took = [
         _seconds(opened.put, keys),
         _seconds(opened.get, found),
-        _seconds(opened.get, [f"{key}x" for key in found]),
+        _seconds(opened.get, [f"{name}-absent-{number}".ljust(64, "0") for number in range(N_ABSENT)]),
     ]
     # Times are compared only of what gives the same answer.
     assert opened.get(keys[0]) == VALUES[size]
@@ -181,6 +184,8 @@ def measure(n_rounds: int) -> pd.DataFrame:
             took = run_block(store, folder, size, n_processes, f"round{number}")
             named = zip(OPERATIONS, took, strict=True)
             rows += [(size, n_processes, store, operation, *times) for operation, times in named]
+            # Or gigabytes of files would pile up, and a virtual machine take long to get memory for them.
+            shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(root)
     return pd.DataFrame(rows, columns=[*PARTS, "store", "operation", "wall_s", "cpu_s"])
 

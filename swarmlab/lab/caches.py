@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from swarmlab.errors import SpecError, StoreError
 from swarmlab.tools.cache import Listed, Removed, Selection, Stats, Store, open_store, shown_address
+from swarmlab.tools.cache.files import value_bytes
 from swarmlab.trace.clock import WallClock
 
 FILE = "cache.sqlite"
@@ -237,7 +238,7 @@ def _unless_named(place: str, told: list[Told]) -> list[Told]:
 def _state(cache: Path | str) -> CacheState:
     file_bytes, stats, problem = None, None, None
     if isinstance(cache, Path):
-        file_bytes = (cache / FILE).stat().st_size
+        file_bytes = (cache / FILE).stat().st_size + value_bytes(cache)
     try:
         with closing(_looked_at(cache)) as store:
             stats = store.stats()

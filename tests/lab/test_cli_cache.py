@@ -5,6 +5,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -331,3 +332,15 @@ def test_a_folder_that_goes_while_caches_are_looked_for_is_passed_over(
 
     monkeypatch.setattr(os, "scandir", late)
     assert len(find_caches(str(results))) == 3
+
+
+def test_stats_count_the_files_of_large_values(cache: Command, results: Path) -> None:
+    """A value that is kept in a file beside the database is in the bytes on disk; cleared, it is not."""
+    folder = results / "levels/.cache/aa"
+    with closing(Cache(folder, ("tools",))) as kept:
+        kept.put("tools", "large", "x" * 500_000)
+    told = json.loads(cache("stats", folder, "--json")[1])[0]
+    assert told["file_bytes"] > (folder / "cache.sqlite").stat().st_size + 500_000
+    assert cache("clear", folder, "--yes")[0] == 0
+    told = json.loads(cache("stats", folder, "--json")[1])[0]
+    assert told["file_bytes"] == (folder / "cache.sqlite").stat().st_size

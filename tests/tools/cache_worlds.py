@@ -33,9 +33,24 @@ _SHORT_PIPE_BYTES = 4096
 
 
 def value_of(key: str) -> dict[str, Any]:
-    """The only right value of a key, of 20 bytes to 20 kB, so that whoever reads it can tell."""
+    """The only right value of a key, so that whoever reads it can tell.
+
+    Of 20 bytes to 20 kB, in its row; of 80 kB, in a file, for a key that begins with `large`.
+    """
     dice = random.Random(key)
-    return {"key": key, "text": dice.randbytes(dice.choice((0, 50, 1_000, 10_000))).hex()}
+    n_bytes = 40_000 if key.startswith("large") else dice.choice((0, 50, 1_000, 10_000))
+    return {"key": key, "text": dice.randbytes(n_bytes).hex()}
+
+
+def value_files(folder: Path) -> set[Path]:
+    """The files in which a cache keeps values that are too large for a row."""
+    return set((folder / "values").glob("*"))
+
+
+def age_files(folder: Path) -> None:
+    """Make them look as if no put could be writing them any more."""
+    for path in value_files(folder):
+        os.utime(path, (0, 0))
 
 
 def quick_folder() -> Path:
@@ -99,6 +114,8 @@ def _write(folder: Path, name: str, end: int) -> None:
     while True:
         number += 1
         key = f"{name}-{number}" if number % 4 else f"both-{number % 40}"
+        if number % 10 == 0:
+            key = f"large-{key}"
         cache.put("tools", key, value_of(key))
         # What is in a pipe outlives its writer.
         os.write(end, key.ljust(_KEY_LENGTH).encode() + b"\n")

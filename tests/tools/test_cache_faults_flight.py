@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cache_worlds import FORK, LAYERS
 
-from swarmlab.tools.cache import Cache, Cost, Fetched, Limits, open_store, sql, sqlite
+from swarmlab.tools.cache import Cache, Cost, Fetched, Limits, connection, open_store, sql
 from swarmlab.tools.cache.flights import Flight, Flights
 from swarmlab.tools.cache.sql import SqlDatabase
 from swarmlab.tools.cache.sqlite import SqliteFile
@@ -176,8 +176,8 @@ def test_a_process_that_is_stopped_in_a_write_holds_up_others_for_a_moment_only(
     place: Path | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They compute without the store, and say so; when it goes on or dies, the store is as it was."""
-    for module in (sql, sqlite):
-        monkeypatch.setattr(module, "_BUSY_S", 0.3)
+    monkeypatch.setattr(sql, "_BUSY_S", 0.3)
+    monkeypatch.setattr(connection, "BUSY_S", 0.3)
     Cache(place, LAYERS).close()
 
     def stop_in_a_write() -> None:

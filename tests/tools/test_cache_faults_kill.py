@@ -11,10 +11,12 @@ import pytest
 from cache_worlds import (
     LAYERS,
     ON_DISK_ONLY,
+    age_files,
     kill_writers,
     kills_at_each_call,
     quick_folder,
     strace,
+    value_files,
     value_of,
 )
 
@@ -27,13 +29,17 @@ WRITES = (
     "fdatasync",
     "rename",
     # Those that come seldom or never share a run: strace counts each for itself.
-    "write,writev,pwritev,sync_file_range,fallocate,ftruncate,unlink,unlinkat,renameat,renameat2",
+    "write,writev,pwritev,sync_file_range,fallocate,ftruncate,unlink,unlinkat,renameat,renameat2,mkdir",
 )
 """Each way to change a file."""
 LOCKS = ("openat", "fcntl")
 """What opens and locks it."""
 EARLIER = [f"earlier-{number}" for number in range(12)]
+PUT = "put-2"
+"""In its row, on several pages."""
 LARGE = "large-1"
+NEXT = "large-2"
+"""In files."""
 
 
 @pytest.mark.parametrize("kills", [30, pytest.param(300, marks=pytest.mark.long)])
@@ -66,6 +72,13 @@ def _fill(folder: Path) -> None:
     cache.close()
 
 
+def _fill_large(folder: Path) -> None:
+    _fill(folder)
+    cache = Cache(folder, LAYERS)
+    cache.put("tools", LARGE, value_of(LARGE))
+    cache.close()
+
+
 def _damage(folder: Path) -> None:
     _fill(folder)
     with (folder / "cache.sqlite").open("r+b") as file:
@@ -80,17 +93,22 @@ def _leave_empty(folder: Path) -> None:
     "calls", [WRITES, pytest.param(LOCKS, marks=pytest.mark.long)], ids=["writes", "locks"]
 )
 @pytest.mark.parametrize(
-    ("prepare", "max_bytes"),
+    ("prepare", "key", "max_bytes"),
     [
-        pytest.param(_fill, None, id="put into a store with entries"),
-        pytest.param(_leave_empty, None, id="first put into a new folder", marks=pytest.mark.long),
-        pytest.param(_damage, None, id="put into a damaged file"),
-        pytest.param(_fill, 30_000, id="put that drives others out", marks=pytest.mark.long),
+        pytest.param(_fill, PUT, None, id="put into a store with entries"),
+        pytest.param(_leave_empty, LARGE, None, id="first put into a new folder", marks=pytest.mark.long),
+        pytest.param(_damage, PUT, None, id="put into a damaged file"),
+        pytest.param(_fill, PUT, 30_000, id="put that drives others out", marks=pytest.mark.long),
+        pytest.param(_fill_large, LARGE, None, id="put of a file in place of another"),
+        pytest.param(
+            _fill_large, "large-2", 100_000, id="put that drives out a file", marks=pytest.mark.long
+        ),
     ],
 )
 def test_a_put_killed_at_any_call_is_whole_or_absent(
     quick: Path,
     prepare: Callable[[Path], None],
+    key: str,
     max_bytes: int | None,
     calls: tuple[str, ...],
     record_property: Callable[[str, object], None],
@@ -100,7 +118,7 @@ def test_a_put_killed_at_any_call_is_whole_or_absent(
 
     def work() -> None:
         cache = Cache(folder, LAYERS, limits=Limits(max_bytes=max_bytes))
-        cache.put("tools", LARGE, value_of(LARGE))
+        cache.put("tools", key, value_of(key))
         os.close(os.open(notes, os.O_CREAT))
         cache.close()
 
@@ -109,13 +127,15 @@ def test_a_put_killed_at_any_call_is_whole_or_absent(
         notes.unlink(missing_ok=True)
         prepare(folder)
 
-    keeps_all = prepare is _fill and max_bytes is None
+    keeps = [] if prepare in (_leave_empty, _damage) or max_bytes is not None else list(EARLIER)
+    if key == LARGE and prepare is _fill_large:
+        keeps += [LARGE]
     kills: Counter[str] = Counter()
     begin()
     for call, number in kills_at_each_call(path, work, calls):
         kills[call] += 1
         where = f"killed at {call} {number}"
-        troubles = _check(folder, where, is_acknowledged=notes.exists(), keeps_all=keeps_all)
+        troubles = _check(folder, where, key, [*keeps, *([key] if notes.exists() else [])])
         # It may have been killed before it set the damaged file aside.
         assert troubles.keys() <= ({"file_quarantined"} if prepare is _damage else set()), where
         begin()
@@ -124,16 +144,19 @@ def test_a_put_killed_at_any_call_is_whole_or_absent(
     assert min(kills[call] for call in calls if call in ("pwrite64", "openat")) > 3, kills
 
 
-def _check(folder: Path, where: str, *, is_acknowledged: bool, keeps_all: bool) -> Troubles:
+def _check(folder: Path, where: str, key: str, keeps: list[str]) -> Troubles:
+    """Each entry is whole or absent, those of `keeps` are there, and the store serves on."""
     cache = Cache(folder, LAYERS, limits=ON_DISK_ONLY)
-    found = cache.get("tools", LARGE)
-    assert found == value_of(LARGE) or (found is None and not is_acknowledged), where
-    for key in EARLIER:
-        there = cache.get("tools", key)
-        assert there == value_of(key) or (there is None and not keeps_all), where
-    cache.put("tools", LARGE, value_of(LARGE))
-    assert cache.get("tools", LARGE) == value_of(LARGE), where
+    for each in (key, *EARLIER, LARGE):
+        found = cache.get("tools", each)
+        assert found == value_of(each) or (found is None and each not in keeps), where
+    cache.put("tools", key, value_of(key))
+    assert cache.get("tools", key) == value_of(key), where
+    there = sum(cache.get("tools", each) is not None for each in {key, LARGE} if each.startswith("large"))
     cache.close()
+    age_files(folder)
+    Cache(folder, LAYERS).close()
+    assert len(value_files(folder)) == there, where
     database = sqlite3.connect(folder / "cache.sqlite")
     assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)], where
     database.close()

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cache_clock import HandClock
-from cache_worlds import LAYERS, quick_folder
+from cache_worlds import LAYERS, quick_folder, value_files
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from swarmlab.tools.cache import Cache, Cost, Limits, Selection, Store, open_store
+from swarmlab.tools.cache import Cache, Cost, Limits, Selection, Store, open_store, sqlite
 
-KINDS = ("memory", "folder", *(["sqlite address"] if importlib.util.find_spec("sqlalchemy") else []))
+HAS_SQL = importlib.util.find_spec("sqlalchemy") is not None
+KINDS = ("memory", "folder", "folder of files", *(["sqlite address"] if HAS_SQL else []))
 TTL_S = 60.0
 # Few, or nothing would happen to one entry twice.
 NAMES = st.sampled_from([(layer, key) for layer in ("tools", "completions") for key in "ab"])
@@ -51,9 +53,18 @@ class CacheAsAModel(RuleBasedStateMachine):
     def start(self, kind: str, max_bytes: int | None, memory_bytes: int) -> None:
         """An empty place."""
         self.root = quick_folder()
-        places = {"folder": self.root / "cache", "sqlite address": f"sqlite:///{self.root}/team.sqlite"}
+        self.patch = pytest.MonkeyPatch()
+        if kind == "folder of files":
+            # The model's values are small.
+            self.patch.setattr(sqlite, "_IN_FILE_BYTES", 20)
+        folder = self.root / "cache"
+        places = {
+            "folder": folder,
+            "folder of files": folder,
+            "sqlite address": f"sqlite:///{self.root}/team.sqlite",
+        }
         self.place: Path | str | None = places.get(kind)
-        self.file = self.root / ("cache/cache.sqlite" if kind == "folder" else "team.sqlite")
+        self.file = self.root / ("team.sqlite" if kind == "sqlite address" else "cache/cache.sqlite")
         self.limits = Limits(max_bytes, memory_bytes, {"completions": TTL_S}, lease_s=30)
         self.clock = HandClock()
         self.model: dict[tuple[str, str], Held] = {}
@@ -167,7 +178,11 @@ class CacheAsAModel(RuleBasedStateMachine):
         row = database.execute(
             "SELECT value FROM swarmlab_cache_entries WHERE layer = ? AND key = ?", where
         ).fetchone()
-        if row is not None:
+        if row is not None and isinstance(row[0], str):
+            path = self.root / "cache/values" / row[0]
+            path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
+            self.model[layer, key].may_be_missing = True
+        elif row is not None:
             value = bytes([row[0][0] ^ 1]) + row[0][1:]
             database.execute(
                 "UPDATE swarmlab_cache_entries SET value = ? WHERE layer = ? AND key = ?", (value, *where)
@@ -200,7 +215,9 @@ class CacheAsAModel(RuleBasedStateMachine):
                 assert stats.evicted == self.all_troubles["evicted"] + self.evicted_by_request
                 assert stats.quarantined == self.all_troubles["quarantined"]
                 assert stats.unwritten == 0
+                assert {path.name for path in value_files(self.root / "cache")} == self.named()
         finally:
+            self.patch.undo()
             shutil.rmtree(self.root)
 
     def found(self, at: int, name: tuple[str, str], value: Any) -> None:
@@ -242,6 +259,14 @@ class CacheAsAModel(RuleBasedStateMachine):
         """In memory alone it cannot be told which entries went, only how many."""
         self.driven_out -= 1
         return self.place is None and self.driven_out >= 0
+
+    def named(self) -> set[str]:
+        """The files that the store's rows name."""
+        database = sqlite3.connect(self.file)
+        tables = ("swarmlab_cache_entries", "swarmlab_cache_quarantine")
+        rows = [row for table in tables for row in database.execute(f"SELECT value FROM {table}")]
+        database.close()
+        return {value for (value,) in rows if isinstance(value, str)}
 
     def close(self) -> None:
         """Close, and remember what was counted."""

@@ -13,9 +13,8 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
-from swarmlab.tools.cache.entry import Cost, Entry, Fetched, Limits
+from swarmlab.tools.cache.entry import Cost, Entry, Fetched, Limits, Name, sealed
 from swarmlab.tools.cache.flights import Step, Steps, Work, advance, landed
-from swarmlab.tools.cache.memory import Name
 from swarmlab.tools.cache.packed import pack, unpack
 from swarmlab.tools.cache.tiers import Tiers, Troubles
 from swarmlab.trace.clock import Clock, WallClock
@@ -35,8 +34,9 @@ class Cache:
     Parameters
     ----------
     place
-        A folder, which is made private to the user (mode 0700) and holds `cache.sqlite`; a database's
-        address, such as `postgresql+psycopg://…`, which a team shares; or None for a cache in memory.
+        A folder, which is made private to the user (mode 0700) and holds `cache.sqlite` and, in `values`,
+        a file for each large value; a database's address, such as `postgresql+psycopg://…`, which a team
+        shares; or None for a cache in memory.
     layers
         Layers in use: any of tools, completions, analyses.
     clock
@@ -87,12 +87,13 @@ class Cache:
         """Return the stored value, or None; counts a hit or a miss when the layer is in use."""
         if layer not in self.layers:
             return None
-        entry = self._tiers.find(self._name(layer, key), self.troubles)
+        name = self._name(layer, key)
+        entry = self._tiers.find(name, self.troubles)
         if entry is None:
             with self._lock:
                 self.misses[layer] += 1
             return None
-        return self._hit(entry)
+        return self._hit(name, entry)
 
     def put(
         self, layer: str, key: str, value: Any, cost: Cost = _NO_COST, *, tag: str = "", data: str = ""
@@ -112,8 +113,8 @@ class Cache:
             The value holds something else.
         """
         if layer in self.layers:
-            entry = self._entry(self._name(layer, key), value, cost, (tag, data))
-            self._tiers.add(entry, self.troubles)
+            name = self._name(layer, key)
+            self._tiers.add(name, self._entry(name, value, cost, (tag, data)), self.troubles)
 
     async def fetch(
         self,
@@ -200,7 +201,7 @@ class Cache:
                 waited = True
                 entry = yield flight
             if entry is not None:
-                return Fetched(self._hit(entry), True, waited)
+                return Fetched(self._hit(name, entry), True, waited)
 
     def _lead(self, name: Name, about: tuple[str, str], waited: bool) -> Steps:
         """Compute for all who wait in this process, unless another process does."""
@@ -214,13 +215,13 @@ class Cache:
             # It may have been stored since it was looked for.
             entry = tiers.find(name, self.troubles)
             if entry is not None:
-                return Fetched(self._hit(entry), True, waited)
+                return Fetched(self._hit(name, entry), True, waited)
             value, cost = yield Work(name if is_claimed else None)
             entry = self._entry(name, value, cost, about)
-            is_claimed = not tiers.add(entry, self.troubles, ends_lease=is_claimed) and is_claimed
+            is_claimed = not tiers.add(name, entry, self.troubles, ends_lease=is_claimed) and is_claimed
             with self._lock:
                 self.misses[name[0]] += 1
-            return Fetched(unpack(entry.packed), False, waited)
+            return Fetched(unpack(entry[0]), False, waited)
         finally:
             if is_claimed:
                 tiers.release(name)
@@ -266,20 +267,20 @@ class Cache:
         while not done.wait(self._tiers.limits.lease_s / _BEATS):
             self._tiers.renew(lease)
 
-    def _hit(self, entry: Entry) -> Any:
-        self._tiers.mark_used((entry.layer, entry.key))
+    def _hit(self, name: Name, entry: Entry) -> Any:
+        self._tiers.mark_used(name)
+        packed, _, _, _, _, seconds, tokens, _ = entry
         with self._lock:
-            self.hits[entry.layer] += 1
-            self.saved_s += entry.seconds
-            self.saved_tokens += entry.tokens
-        return unpack(entry.packed)
+            self.hits[name[0]] += 1
+            self.saved_s += seconds
+            self.saved_tokens += tokens
+        return unpack(packed)
 
     def _entry(self, name: Name, value: Any, cost: Cost, about: tuple[str, str]) -> Entry:
-        clock = self._tiers.clock
-        made = (clock.kind == "virtual", self._tiers.now_us())
+        made = (int(self._tiers.clock.kind == "virtual"), self._tiers.now_us())
         # Plain texts and numbers, for that is what is read back.
         plain = ("" + about[0], "" + about[1])
-        return Entry(*name, pack(value), *plain, *made, float(cost.seconds), int(cost.tokens))
+        return sealed(name, pack(value), (*plain, *made, float(cost.seconds), int(cost.tokens)))
 
     def _name(self, layer: str, key: str) -> Name:
         return "" + layer, self._prefix + key

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from swarmlab.errors import StoreError
+from swarmlab.tools.cache.entry import Name, Row
 
 Values = Mapping[str, Any]
 Rows = list[tuple[Any, ...]]
@@ -32,6 +33,18 @@ class Database(Protocol):
     """For messages: where it is, without user and password."""
     set_aside: int
     """How many damaged files were set aside since it was opened."""
+
+    def find(self, name: Name) -> Row | None:
+        """The entry's row, with its value wherever that is kept."""
+
+    def whole(self, name: Name, row: Row) -> Row | None:
+        """The same of a row that `FIND` returned; None when another process has removed it since."""
+
+    def keep(self, value: bytes) -> bytes | str:
+        """What is to stand in the row for a value: itself, or the name of the file that has it by then."""
+
+    def discard(self, kept: bytes | str) -> None:
+        """Undo `keep` of a value whose row could not be written."""
 
     def read(self, statement: str, values: Values = NONE) -> Rows:
         """Run one statement that only reads."""

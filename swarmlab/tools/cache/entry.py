@@ -3,13 +3,16 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, TypeGuard
 
 import ormsgpack
 import xxhash
 
 OVERHEAD_BYTES = 250
 """What an entry takes beside its value: its key, twice, its seal and the rest of its row."""
+
+_LARGE_BYTES = 1 << 16
+"""From this length on MessagePack gives it in four bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,64 +50,51 @@ class Limits:
     """A process that computes says so anew every third of it; silent for all of it, it is taken for dead."""
 
 
-class Entry(NamedTuple):
-    """One answer and what is known of it."""
+Name = tuple[str, str]
+"""Layer and key."""
+About = tuple[str, str, int, int, float, int]
+"""What is known of an answer:
 
-    layer: str
-    key: str
-    packed: bytes
-    """The value."""
-    tag: str
-    """What made it, say a tool's name."""
-    data: str
-    """Fingerprint of the data it is about."""
-    is_virtual: bool
-    """Whether `created_us` is simulated time, which says nothing about the entry's age."""
-    created_us: int
-    """Microseconds since 1970, UTC."""
-    seconds: float
-    tokens: int
-
-    @property
-    def size(self) -> int:
-        """Bytes that it is counted as."""
-        return len(self.packed) + OVERHEAD_BYTES
-
-
+- what made it, say a tool's name, and the fingerprint of the data it is about
+- 1 when its date is simulated time, which says nothing about its age; else 0
+- its date: microseconds since 1970, UTC
+- the seconds and tokens that it cost
+"""
+Entry = tuple[bytes, str, str, int, int, float, int, bytes]
+"""An answer, packed, what is known of it, and its seal; as a row is read, so that a hit makes nothing new."""
 Row = tuple[Any, ...]
-"""value, seal, tag, data, is_virtual, created_us, seconds, tokens: as they are read, maybe damaged."""
+"""The same as it is read, maybe damaged."""
+COLUMNS = ("value", "tag", "data", "is_virtual", "created_us", "seconds", "tokens", "seal")
+"""Of an entry, in its order."""
 
 
-def to_row(entry: Entry) -> dict[str, Any]:
-    """What is written of an entry, sealed, by column."""
-    about = (entry.tag, entry.data, int(entry.is_virtual), entry.created_us, entry.seconds, entry.tokens)
-    return {
-        "layer": entry.layer,
-        "key": entry.key,
-        "value": entry.packed,
-        "seal": _seal(entry.layer, entry.key, about, entry.packed),
-        "tag": entry.tag,
-        "data": entry.data,
-        "is_virtual": int(entry.is_virtual),
-        "created_us": entry.created_us,
-        "seconds": entry.seconds,
-        "tokens": entry.tokens,
-    }
+def sealed(name: Name, packed: bytes, about: About) -> Entry:
+    """An entry of that name."""
+    return (packed, *about, _seal(name, about, packed))
 
 
-def from_row(layer: str, key: str, row: Row) -> Entry | None:
-    """The entry of a row; None when anything in it is not what was written."""
-    value, seal, *about = row
+def is_whole(name: Name, row: Row) -> TypeGuard[Entry]:
+    """Whether everything in a row is what was written under that name."""
+    value = row[0]
     try:
-        if not isinstance(value, bytes) or _seal(layer, key, tuple(about), value) != seal:
-            return None
+        return isinstance(value, bytes) and _seal(name, row[1:7], value) == row[7]
     except TypeError:
         # A damaged text may be none any more.
-        return None
-    tag, data, is_virtual, created_us, seconds, tokens = about
-    return Entry(layer, key, value, tag, data, bool(is_virtual), created_us, seconds, tokens)
+        return False
 
 
-def _seal(layer: str, key: str, about: tuple[Any, ...], value: bytes) -> bytes:
+def size_of(entry: Entry) -> int:
+    """Bytes that it is counted as."""
+    return len(entry[0]) + OVERHEAD_BYTES
+
+
+def _seal(name: Name, about: Row, value: bytes) -> bytes:
     """XXH3, 128 bits, over all of an entry; packed, what looks alike is kept apart, such as 1 and 1.0."""
-    return xxhash.xxh3_128_digest(ormsgpack.packb((layer, key, about, value)))
+    layer, key = name
+    if len(value) < _LARGE_BYTES:
+        return xxhash.xxh3_128_digest(ormsgpack.packb((layer, key, about, value)))
+    # Over the same bytes, without a copy of the value: a list of four, the last of them bytes of this length.
+    head = ormsgpack.packb((layer, key, about))
+    seal = xxhash.xxh3_128(b"\x94" + head[1:] + b"\xc6" + len(value).to_bytes(4, "big"))
+    seal.update(value)
+    return seal.digest()

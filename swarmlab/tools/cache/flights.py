@@ -9,8 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from swarmlab.tools.cache.entry import Entry, Fetched
-from swarmlab.tools.cache.memory import Name
+from swarmlab.tools.cache.entry import Entry, Fetched, Name
 
 Flight = Future[Entry | None]
 """A computation under way; its result is None when it failed."""

@@ -3,10 +3,7 @@
 import threading
 from collections import OrderedDict
 
-from swarmlab.tools.cache.entry import Entry
-
-Name = tuple[str, str]
-"""Layer and key."""
+from swarmlab.tools.cache.entry import Entry, Name, size_of
 
 
 class Memory:
@@ -26,27 +23,28 @@ class Memory:
 
     def find(self, name: Name) -> Entry | None:
         """Return an entry and mark it as used."""
-        if not self._entries:
-            return None
-        with self._lock:
-            entry = self._entries.get(name)
-            if entry is not None:
-                self._entries.move_to_end(name)
-            return entry
+        # Without the lock, which takes longer than to look; another thread may drop it meanwhile.
+        entry = self._entries.get(name)
+        if entry is not None:
+            with self._lock:
+                if name in self._entries:
+                    self._entries.move_to_end(name)
+        return entry
 
-    def add(self, entry: Entry) -> int:
+    def add(self, name: Name, entry: Entry) -> int:
         """Keep an entry; return how many others had to go for it, itself counted when it is too large."""
         if self._max_bytes == 0:
             return 1
-        is_too_large = self._max_bytes is not None and entry.size > self._max_bytes
+        size = size_of(entry)
+        is_too_large = self._max_bytes is not None and size > self._max_bytes
         if is_too_large and not self._entries:
             return 1
         with self._lock:
-            self._drop((entry.layer, entry.key))
+            self._drop(name)
             if is_too_large:
                 return 1
-            self._entries[entry.layer, entry.key] = entry
-            self._bytes += entry.size
+            self._entries[name] = entry
+            self._bytes += size
             evicted = 0
             while self._max_bytes is not None and self._bytes > self._max_bytes:
                 self._drop(next(iter(self._entries)))
@@ -67,4 +65,4 @@ class Memory:
     def _drop(self, name: Name) -> None:
         entry = self._entries.pop(name, None)
         if entry is not None:
-            self._bytes -= entry.size
+            self._bytes -= size_of(entry)

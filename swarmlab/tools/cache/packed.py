@@ -16,7 +16,7 @@ _EXACT = (
 )
 _MAY_BE_NO_NUMBER = re.compile(rb"\xcb[\x7f\xff][\xf0\xf8]\x00{6}")
 """NaN or infinity as arithmetic makes them, packed; within a text or a number it means nothing."""
-_IS_JSON = b"\xc1"
+_IS_JSON = 0xC1
 """The one byte with which MessagePack begins nothing."""
 # In the order of the value's own names, so that a stored answer reads as it was computed.
 _encode_json = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
@@ -36,7 +36,7 @@ def pack(value: Any) -> bytes:
         packed = ormsgpack.packb(value, option=_EXACT)
     except TypeError:
         # A number of more than 64 bits, half a surrogate pair, an enumeration; or what JSON has no way for.
-        return _IS_JSON + _encode_json(value).encode("ascii")
+        return bytes([_IS_JSON]) + _encode_json(value).encode("ascii")
     if _MAY_BE_NO_NUMBER.search(packed):
         _check_numbers(value)
     return packed
@@ -44,7 +44,7 @@ def pack(value: Any) -> bytes:
 
 def unpack(packed: bytes) -> Any:
     """The value that was packed, an object of the caller's own."""
-    return json.loads(packed[1:]) if packed.startswith(_IS_JSON) else ormsgpack.unpackb(packed)
+    return json.loads(packed[1:]) if packed[0] == _IS_JSON else ormsgpack.unpackb(packed)
 
 
 def _check_numbers(value: Any) -> None:

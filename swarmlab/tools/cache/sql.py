@@ -8,12 +8,16 @@ from typing import Any
 
 from swarmlab.errors import StoreError
 from swarmlab.tools.cache.database import NONE, Rows, Run, UnavailableError, Values
-from swarmlab.tools.cache.statements import GET_LAYOUT, LAYOUT, TABLES
+from swarmlab.tools.cache.entry import Name, Row
+from swarmlab.tools.cache.statements import FIND, GET_LAYOUT, TABLES
 
-_TYPES = {
+LAYOUT = 2
+"""Version of the tables; raised when they change."""
+_DIALECTS = {
     "postgresql": {"integer": "BIGINT", "real": "DOUBLE PRECISION", "bytes": "BYTEA"},
     "sqlite": {"integer": "INTEGER", "real": "REAL", "bytes": "BLOB"},
 }
+_SAME = {"size": "length(value)", "layout": LAYOUT}
 _BUSY_S = 10.0
 """How long a call waits for another process's write."""
 _HUNG_S = 30.0
@@ -56,6 +60,22 @@ class SqlDatabase:
         except UnavailableError as error:
             raise StoreError(f"{error}; check the address, and that its server runs") from None
 
+    def find(self, name: Name) -> Row | None:
+        """The entry's row, as it is stored."""
+        rows = self.read(FIND, {"layer": name[0], "key": name[1]})
+        return rows[0] if rows else None
+
+    def whole(self, name: Name, row: Row) -> Row | None:  # noqa: ARG002 - another database's
+        """The row itself: every value is in its row."""
+        return row
+
+    def keep(self, value: bytes) -> bytes | str:
+        """The value itself."""
+        return value
+
+    def discard(self, kept: bytes | str) -> None:
+        """Nothing: it was rolled back."""
+
     def read(self, statement: str, values: Values = NONE) -> Rows:
         """Run one statement that only reads."""
         with self._errors(), self._reader.connect() as connection:
@@ -86,7 +106,8 @@ class SqlDatabase:
 
     def _text(self, statement: str) -> Any:
         if statement not in self._texts:
-            self._texts[statement] = self._sql.text(statement)
+            dialect = _DIALECTS[self._engine.dialect.name]
+            self._texts[statement] = self._sql.text(statement.format(**dialect, **_SAME))
         return self._texts[statement]
 
     @contextmanager
@@ -110,12 +131,11 @@ class SqlDatabase:
             return bool(self._sql.inspect(self._reader).has_table("swarmlab_cache_totals"))
 
     def _make(self) -> None:
-        dialect = self._engine.dialect.name
         with self.writing() as run:
-            if dialect == "postgresql":
+            if self._engine.dialect.name == "postgresql":
                 run("SELECT pg_advisory_xact_lock(:number)", {"number": _LOCK_OF_TABLES})
             for statement in TABLES:
-                run(statement.format(**_TYPES[dialect]))
+                run(statement)
 
     def _check(self) -> None:
         file = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
@@ -155,7 +175,7 @@ def _engine(url: str) -> tuple[Any, Any]:
         ) from None
     if parsed.get_backend_name() == "sqlite" and not parsed.database:
         raise StoreError("a cache at an address of SQLite needs a file: write sqlite:///FILE")
-    if parsed.get_backend_name() not in _TYPES:
+    if parsed.get_backend_name() not in _DIALECTS:
         raise StoreError(
             f"a cache cannot be kept in {parsed.get_backend_name()!r}: use postgresql+psycopg:// or sqlite:///"
         )

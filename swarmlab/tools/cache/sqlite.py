@@ -1,11 +1,11 @@
-"""A cache in a folder: one SQLite file, set aside and begun anew when its structure is damaged."""
+"""A cache in a folder: an SQLite file, set aside and begun anew when damaged, and files of large values."""
 
 import contextlib
 import functools
 import os
-import re
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,39 +13,25 @@ from pathlib import Path
 import filelock
 
 from swarmlab.errors import StoreError
+from swarmlab.tools.cache.connection import (
+    BUSY_S,
+    ERRORS,
+    connect,
+    is_damage,
+    positional,
+    reading_any_text,
+    reason,
+    sweep,
+)
 from swarmlab.tools.cache.database import NONE, DamagedError, Rows, Run, UnavailableError, Values
-from swarmlab.tools.cache.statements import GET_LAYOUT, LAYOUT, TABLES
+from swarmlab.tools.cache.entry import Name, Row
+from swarmlab.tools.cache.files import ValueFiles
+from swarmlab.tools.cache.statements import FIND
 
 FILE = "cache.sqlite"
-_TYPES = {"integer": "INTEGER", "real": "REAL", "bytes": "BLOB"}
-_BUSY_S = 10.0
-_SETTINGS = (
-    # What is committed survives a kill of the process; a power cut may take the last entries, but whole.
-    "PRAGMA synchronous = NORMAL",
-    # Bytes / -1024; its own 2 MB hold two hundred answers of 10 kB, and each of them would be read anew.
-    "PRAGMA cache_size = -32768",
-    # Pages; four times what is usual, for each checkpoint waits for the disk.
-    "PRAGMA wal_autocheckpoint = 4000",
-    "PRAGMA cell_size_check = ON",
-    "PRAGMA trusted_schema = OFF",
-)
-_SCHEMA = frozenset(
-    "CREATE TABLE " + statement.format(**_TYPES).strip().removeprefix("CREATE TABLE IF NOT EXISTS ")
-    for statement in TABLES
-    if "CREATE TABLE" in statement
-)
-"""As SQLite keeps it."""
-_ERRORS = (sqlite3.Error, UnicodeDecodeError)
-"""The second when a message quotes what was damaged."""
-_NOT_NOW = frozenset(
-    {
-        *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM),
-        *(sqlite3.SQLITE_READONLY, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL),
-        *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_AUTH),
-        sqlite3.SQLITE_TOOBIG,
-    }
-)
-"""What the place does to a file that is whole; any other error of these few statements means damage."""
+_IN_FILE_BYTES = 1 << 16
+"""From this size on a value is written once, into a file; in the database each page is written twice."""
+_FIND, _ = positional(FIND)
 
 
 class SqliteFile:
@@ -75,25 +61,75 @@ class SqliteFile:
         self._repairs = repairs
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
+        self._finder: sqlite3.Cursor | None = None
+        self._files = ValueFiles(folder)
         self._is_closed = False
         self._pid = 0
         self._inode = 0
         self._version = 0
         self._positional: dict[str, tuple[str, tuple[str, ...]]] = {}
+        # Rather than ask for the process's number at each hit, which the system takes long to tell.
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=functools.partial(_leave, weakref.ref(self)))
         try:
             self._open()
-        except (*_ERRORS, OSError, filelock.Timeout, UnavailableError) as error:
-            raise StoreError(f"cache {folder} cannot be opened: {_reason(error)}") from error
+        except (*ERRORS, OSError, filelock.Timeout, UnavailableError) as error:
+            raise StoreError(f"cache {folder} cannot be opened: {reason(error)}") from error
+
+    def find(self, name: Name) -> Row | None:
+        """The entry's row, with its value from its file where it has one."""
+        # Without detours, for every hit waits for it.
+        with self._lock:
+            if self._finder is None:
+                row = self._look(name)
+            else:
+                try:
+                    row = self._finder.execute(_FIND, name).fetchone()
+                except ERRORS:
+                    # Text that is none any more, or worse, which is told on the long way.
+                    row = self._look(name)
+        return row if row is None or type(row[0]) is bytes else self.whole(name, row)
+
+    def whole(self, name: Name, row: Row) -> Row | None:
+        """The row with its value from its file; as it is when there is none, which its seal will tell."""
+        while type(row[0]) is str:
+            try:
+                value = self._files.read(row[0])
+            except OSError as error:
+                raise UnavailableError(f"cache {self.label}: {reason(error)}") from error
+            if value is not None:
+                return (value, *row[1:])
+            # Another process may have written it anew, or removed it, since the row was read.
+            now = self._look(name)
+            if now is None or now[0] == row[0]:
+                return now
+            row = now
+        return row
+
+    def keep(self, value: bytes) -> bytes | str:
+        """The value, or the name of a file that has it; before the transaction, which others wait for."""
+        if len(value) < _IN_FILE_BYTES:
+            return value
+        try:
+            return self._files.write(value)
+        except OSError as error:
+            raise UnavailableError(f"cache {self.label}: {reason(error)}") from error
+
+    def discard(self, kept: bytes | str) -> None:
+        """Remove the file, if that is what it names."""
+        if isinstance(kept, str):
+            self._files.remove([kept])
 
     def read(self, statement: str, values: Values = NONE) -> Rows:
         """Run one statement that only reads."""
         with self._lock:
             try:
-                return self._run(self._connected(), statement, values)
+                with reading_any_text(self._connected()) as db:
+                    return self._run(db, statement, values)
             except sqlite3.ProgrammingError:
                 # Not the file's fault.
                 raise
-            except (*_ERRORS, OSError) as error:
+            except (*ERRORS, OSError) as error:
                 raise self._judged(error) from error
 
     @contextmanager
@@ -108,8 +144,11 @@ class SqliteFile:
                     db = self._connected()
                 db.execute("BEGIN IMMEDIATE")
                 try:
-                    yield functools.partial(self._run, db)
+                    self._files.unused.clear()
+                    with reading_any_text(db):
+                        yield functools.partial(self._run, db)
                     db.execute("COMMIT")
+                    self._files.remove(self._files.unused)
                 except BaseException:
                     # A full disk has rolled back already.
                     with contextlib.suppress(sqlite3.Error):
@@ -117,7 +156,7 @@ class SqliteFile:
                     raise
             except sqlite3.ProgrammingError:
                 raise
-            except (*_ERRORS, OSError, filelock.Timeout) as error:
+            except (*ERRORS, OSError, filelock.Timeout) as error:
                 raise self._judged(error) from error
 
     def was_changed(self) -> bool:
@@ -134,7 +173,8 @@ class SqliteFile:
                 # As a script: by itself the statement is left after its first page.
                 self._connected().executescript("PRAGMA incremental_vacuum")
                 self._connected().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            except _ERRORS as error:
+                sweep(self._connected(), self._files)
+            except ERRORS as error:
                 raise self._judged(error) from error
 
     def close(self) -> None:
@@ -143,12 +183,16 @@ class SqliteFile:
             self._is_closed = True
             if self._db is not None and self._pid == os.getpid():
                 self._db.close()
-            self._db = None
+            self._db = self._finder = None
+
+    def _look(self, name: Name) -> Row | None:
+        rows = self.read(FIND, {"layer": name[0], "key": name[1]})
+        return rows[0] if rows else None
 
     def _run(self, db: sqlite3.Connection, statement: str, values: Values = NONE) -> Rows:
         known = self._positional.get(statement)
         if known is None:
-            known = self._positional[statement] = _positional(statement)
+            known = self._positional[statement] = positional(statement)
         text, names = known
         return db.execute(text, [values[name] for name in names]).fetchall()
 
@@ -170,57 +214,36 @@ class SqliteFile:
     def _open(self) -> None:
         """Open the file; under a lock, for nobody may move it while another opens it and its journal."""
         if not self._repairs:
-            self._connect("rw")
+            self._connect(creates=False)
             return
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._locked():
             try:
-                self._connect("rwc")
+                self._connect(creates=True)
             except DamagedError:
                 self._set_aside()
-                self._connect("rwc")
+                self._connect(creates=True)
 
     def _locked(self) -> filelock.BaseFileLock:
-        return filelock.FileLock(self._folder / f"{FILE}.lock", timeout=_BUSY_S, mode=0o600)
+        return filelock.FileLock(self._folder / f"{FILE}.lock", timeout=BUSY_S, mode=0o600)
 
-    def _connect(self, mode: str) -> None:
+    def _connect(self, *, creates: bool) -> None:
         self._forget()
-        if mode == "rwc":
-            # SQLite itself would let others read it. Never one that is there: to close it would end the locks
-            # that other connections of this process hold on it.
-            with contextlib.suppress(FileExistsError):
-                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        db = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?mode={mode}",
-            uri=True,
-            timeout=_BUSY_S,
-            check_same_thread=False,
-            isolation_level=None,
-        )
-        # Damaged text need not be UTF-8 any more.
-        db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-        try:
-            for setting in _SETTINGS:
-                db.execute(setting)
-            _check_layout(db, self._path, create=mode == "rwc")
-        except BaseException as error:
-            db.close()
-            if _is_damage(error):
-                raise DamagedError(f"{self._path} is damaged: {error}") from error
-            raise
+        db = connect(self._path, self._files, creates=creates)
         self._db, self._pid, self._inode = db, os.getpid(), self._path.stat().st_ino
+        self._finder = db.cursor()
         self._version = db.execute("PRAGMA data_version").fetchone()[0]
 
     def _forget(self) -> None:
         if self._db is not None and self._pid == os.getpid():
             with contextlib.suppress(sqlite3.Error):
                 self._db.close()
-        self._db = None
+        self._db = self._finder = None
 
     def _judged(self, error: Exception) -> StoreError:
         """What an error means; a damaged file has been set aside when this returns."""
-        if not _is_damage(error):
-            return UnavailableError(f"cache {self.label}: {_reason(error)}")
+        if not is_damage(error):
+            return UnavailableError(f"cache {self.label}: {reason(error)}")
         if not self._repairs:
             return DamagedError(f"{self._path} is damaged: {error}")
         try:
@@ -229,8 +252,8 @@ class SqliteFile:
                 if self._is_in_place():
                     self._forget()
                     self._set_aside()
-                self._connect("rwc")
-        except (*_ERRORS, OSError, filelock.Timeout, StoreError) as failure:
+                self._connect(creates=True)
+        except (*ERRORS, OSError, filelock.Timeout, StoreError) as failure:
             return UnavailableError(f"cache {self.label} is damaged and cannot be begun anew: {failure}")
         return DamagedError(f"{self._path} was damaged and has been set aside: {error}")
 
@@ -245,56 +268,8 @@ class SqliteFile:
         self.set_aside += 1
 
 
-def _positional(statement: str) -> tuple[str, tuple[str, ...]]:
-    """The statement with `?` for its named values, in half the time to bind, and their names in order."""
-    return re.sub(r":\w+", "?", statement), tuple(re.findall(r":(\w+)", statement))
-
-
-def _check_layout(db: sqlite3.Connection, path: Path, *, create: bool) -> None:
-    """Make the tables of a new file and refuse those of a newer swarmlab."""
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if tables - {"entries"} and not any(name.startswith("swarmlab_cache_") for name in tables):
-            raise StoreError(f"{path} is another program's: choose another folder")
-        if not create:
-            raise StoreError(f"{path} is of an older swarmlab, or empty; the next run begins it anew")
-        _make(db)
-        return
-    (known,) = db.execute(GET_LAYOUT).fetchone() or (None,)
-    if version != known:
-        # The two are always written together.
-        raise sqlite3.DatabaseError(f"its version is {version} in one place and {known} in another")
-    if version != LAYOUT:
-        raise StoreError(
-            f"{path} has layout {version}, and this swarmlab knows layout {LAYOUT}: upgrade swarmlab, or"
-            " delete the file"
-        )
-    found = {text for (text,) in db.execute("SELECT sql FROM sqlite_master WHERE type = 'table'")}
-    if not found >= _SCHEMA:
-        # Another type, say, would change what is stored in that column.
-        raise sqlite3.DatabaseError("its tables are not those that were made")
-
-
-def _make(db: sqlite3.Connection) -> None:
-    # Nothing is in it that a power cut could take, and a file left in parts is begun anew.
-    db.execute("PRAGMA synchronous = OFF")
-    db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("BEGIN IMMEDIATE")
-    for statement in ("DROP TABLE IF EXISTS entries", *TABLES):
-        db.execute(statement.format(**_TYPES))
-    db.execute(f"PRAGMA user_version = {LAYOUT}")
-    db.execute("COMMIT")
-    db.execute("PRAGMA synchronous = NORMAL")
-
-
-def _is_damage(error: BaseException) -> bool:
-    return (
-        isinstance(error, _ERRORS)
-        and getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in _NOT_NOW
-    )
-
-
-def _reason(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+def _leave(file: "weakref.ref[SqliteFile]") -> None:
+    """Forget in a fork what hits use; the next finds that the connection is its parent's."""
+    mine = file()
+    if mine is not None:
+        mine._finder = None

@@ -2,9 +2,6 @@
 
 from swarmlab.tools.cache.entry import OVERHEAD_BYTES
 
-LAYOUT = 2
-"""Version of the tables; raised when they change. (1 was a file with a single table, `entries`.)"""
-
 TABLES = (
     """
 CREATE TABLE IF NOT EXISTS swarmlab_cache_entries (
@@ -28,16 +25,18 @@ CREATE TABLE IF NOT EXISTS swarmlab_cache_leases (
 CREATE TABLE IF NOT EXISTS swarmlab_cache_quarantine (
     number {integer} PRIMARY KEY, layer TEXT NOT NULL, key TEXT NOT NULL, reason TEXT NOT NULL, value {bytes}
 )""",
-    f"""
-INSERT INTO swarmlab_cache_totals VALUES (1, {LAYOUT}, 0, 0, 0, 0, 0, 0, 0) ON CONFLICT (id) DO NOTHING""",
+    """
+INSERT INTO swarmlab_cache_totals VALUES (1, {layout}, 0, 0, 0, 0, 0, 0, 0) ON CONFLICT (id) DO NOTHING""",
 )
+"""Each has places, in braces, for what depends on the database; so have some of the statements below."""
+SET_LAYOUT = "UPDATE swarmlab_cache_totals SET layout = {layout} WHERE id = 1"
 GET_LAYOUT = "SELECT layout FROM swarmlab_cache_totals WHERE id = 1"
 
 _ENTRY = "layer = :layer AND key = :key"
-_SIZE = f"length(value) + {OVERHEAD_BYTES}"
+_SIZE = f"{{size}} + {OVERHEAD_BYTES}"
 
 FIND = f"""
-SELECT value, seal, tag, data, is_virtual, created_us, seconds, tokens
+SELECT value, tag, data, is_virtual, created_us, seconds, tokens, seal
 FROM swarmlab_cache_entries WHERE {_ENTRY}"""
 GET_SIZE = f"SELECT {_SIZE} FROM swarmlab_cache_entries WHERE {_ENTRY}"
 ADD = """

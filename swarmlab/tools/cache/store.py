@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import Any
 from swarmlab.errors import StoreError
 from swarmlab.tools.cache import statements as sql
 from swarmlab.tools.cache.database import DamagedEntryError, DamagedError, Database, Run, UnavailableError
-from swarmlab.tools.cache.entry import Entry, from_row, to_row
+from swarmlab.tools.cache.entry import COLUMNS, Entry, Name, is_whole, size_of
 from swarmlab.tools.cache.holdings import LayerStats, Listed, Removed, Selection, Stats
-from swarmlab.tools.cache.memory import Name
 from swarmlab.tools.cache.sql import SqlDatabase
 from swarmlab.tools.cache.sqlite import SqliteFile
+from swarmlab.tools.cache.uses import Uses
 
 _KEEP_AFTER_EVICTION = 0.9
 _FLUSH_AT = 10_000
@@ -49,7 +48,7 @@ class Store:
         self.label = database.label
         self._db = database
         self._max_bytes = max_bytes
-        self._used: Counter[Name] = Counter()
+        self._uses = Uses()
         self._unwritten = 0
         self._lock = threading.Lock()
         try:
@@ -71,29 +70,32 @@ class Store:
         DamagedEntryError
             It went there.
         """
-        layer, key = name
-        rows = self._db.read(sql.FIND, {"layer": layer, "key": key})
-        if not rows:
+        row = self._db.find(name)
+        if row is None:
             return None
-        entry = from_row(layer, key, rows[0])
-        if entry is None:
+        if not is_whole(name, row):
             # Where it cannot be moved it is found damaged again; it is never used.
             with contextlib.suppress(UnavailableError):
                 self._quarantine(name)
-            raise DamagedEntryError(f"cache {self.label}: entry {key[:16]} of {layer} was damaged")
-        return entry
+            raise DamagedEntryError(f"cache {self.label}: entry {name[1][:16]} of {name[0]} was damaged")
+        return row
 
-    def add(self, entry: Entry, owner: str = "") -> int:
+    def add(self, name: Name, entry: Entry, owner: str = "") -> int:
         """Write an entry and end its owner's lease; return how many others had to go for it."""
-        row, name = to_row(entry), {"layer": entry.layer, "key": entry.key}
-        with self._db.writing() as run:
-            run(sql.TICK)
-            before = run(sql.GET_SIZE, name)
-            run(sql.ADD, row)
-            run(sql.GROW, {"bytes": entry.size - (before[0][0] if before else 0)})
-            if owner:
-                run(sql.RELEASE, {**name, "owner": owner})
-            return 0 if self._max_bytes is None else self._make_room(run, self._max_bytes)
+        values = {"layer": name[0], "key": name[1], "owner": owner, **dict(zip(COLUMNS, entry, strict=True))}
+        values["value"] = kept = self._db.keep(entry[0])
+        try:
+            with self._db.writing() as run:
+                run(sql.TICK)
+                before = run(sql.GET_SIZE, values)
+                run(sql.ADD, values)
+                run(sql.GROW, {"bytes": size_of(entry) - (before[0][0] if before else 0)})
+                if owner:
+                    run(sql.RELEASE, values)
+                return 0 if self._max_bytes is None else self._make_room(run, self._max_bytes)
+        except BaseException:
+            self._db.discard(kept)
+            raise
 
     def drop(self, name: Name) -> None:
         """Remove an entry, if it is there."""
@@ -103,10 +105,7 @@ class Store:
 
     def mark_used(self, name: Name) -> None:
         """Note a hit; many are written at once, for a hit must not cost a write."""
-        with self._lock:
-            self._used[name] += 1
-            is_due = len(self._used) >= _FLUSH_AT
-        if is_due:
+        if self._uses.note(name) >= _FLUSH_AT:
             self.flush()
 
     def count_unwritten(self) -> None:
@@ -116,8 +115,8 @@ class Store:
 
     def flush(self) -> None:
         """Write down which entries were used, and how many could not be written."""
+        used = self._uses.taken()
         with self._lock:
-            used, self._used = self._used, Counter()
             unwritten, self._unwritten = self._unwritten, 0
         if not used and not unwritten:
             return
@@ -234,9 +233,7 @@ class Store:
         ((size, *_),) = run(sql.GET_TOTALS)
         if size <= max_bytes:
             return 0
-        with self._lock:
-            used, self._used = self._used, Counter()
-        self._write_used(run, used)
+        self._write_used(run, self._uses.taken())
         return len(self._evict(run, int(max_bytes * _KEEP_AFTER_EVICTION)))
 
     def _evict(self, run: Run, max_bytes: int) -> list[tuple[Name, int]]:
@@ -259,12 +256,12 @@ class Store:
 
     def _quarantine(self, name: Name) -> None:
         """Move an entry out of the way, unless another process has mended it meanwhile."""
-        layer, key = name
-        values = {"layer": layer, "key": key}
+        values = {"layer": name[0], "key": name[1]}
         with self._db.writing() as run:
             run(sql.TICK)
             rows = run(sql.FIND, values)
-            if rows and from_row(layer, key, rows[0]) is None:
+            row = self._db.whole(name, rows[0]) if rows else None
+            if row is not None and not is_whole(name, row):
                 run(sql.QUARANTINE, {**values, "reason": "its content does not match its seal"})
                 run(sql.DROP_OLD_QUARANTINE, {"kept": _QUARANTINE_KEPT})
                 run(sql.COUNT_QUARANTINED)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from swarmlab.errors import StoreError
 from swarmlab.tools.cache.database import DamagedEntryError, DamagedError, UnavailableError
-from swarmlab.tools.cache.entry import Entry, Limits
+from swarmlab.tools.cache.entry import Entry, Limits, Name, size_of
 from swarmlab.tools.cache.flights import Flights
-from swarmlab.tools.cache.memory import Memory, Name
+from swarmlab.tools.cache.memory import Memory
 from swarmlab.tools.cache.owner import is_gone, new_owner
 from swarmlab.tools.cache.store import Store, open_store
 from swarmlab.trace.clock import Clock
@@ -45,7 +45,8 @@ class Tiers:
         self.clock = clock
         self.flights = Flights()
         self.disk = None if place is None else open_store(place, max_bytes=limits.max_bytes)
-        self._memory = Memory(limits.max_bytes if self.disk is None else limits.memory_bytes)
+        memory_bytes = limits.max_bytes if self.disk is None else limits.memory_bytes
+        self._memory = None if self.disk is not None and memory_bytes == 0 else Memory(memory_bytes)
         self._pid, self._owner = 0, ""
         self._ask_again_ns = 0
 
@@ -56,10 +57,10 @@ class Tiers:
 
     def find(self, name: Name, troubles: Troubles) -> Entry | None:
         """Return an entry that is whole and not too old."""
-        entry = self._memory.find(name)
+        entry = None if self._memory is None else self._memory.find(name)
         if self.disk is not None:
             entry = self._from_disk(name, entry, troubles)
-        if entry is not None and self.limits.ttl_s and self._is_expired(entry):
+        if entry is not None and self.limits.ttl_s and self._is_expired(name, entry):
             troubles["expired"] += 1
             self._drop(name)
             return None
@@ -74,12 +75,12 @@ class Tiers:
                 # Only the order in which entries go depends on it.
                 return
 
-    def add(self, entry: Entry, troubles: Troubles, *, ends_lease: bool = False) -> bool:
+    def add(self, name: Name, entry: Entry, troubles: Troubles, *, ends_lease: bool = False) -> bool:
         """Keep an entry; return whether it was written down, or is in memory only."""
-        evicted = self._memory.add(entry)
+        evicted = 0 if self._memory is None else self._memory.add(name, entry)
         if self.disk is not None:
             try:
-                evicted = self._write(self.disk, entry, self._me() if ends_lease else "", troubles)
+                evicted = self._write(name, entry, self._me() if ends_lease else "", troubles)
             except (UnavailableError, DamagedError):
                 troubles["unwritten"] += 1
                 self.disk.count_unwritten()
@@ -137,25 +138,27 @@ class Tiers:
         if self.disk is not None:
             self.disk.close()
 
-    def _write(self, disk: Store, entry: Entry, owner: str, troubles: Troubles) -> int:
-        if self.limits.max_bytes is not None and entry.size > self.limits.max_bytes:
-            raise UnavailableError(f"cache {disk.label}: an entry of {entry.size} bytes is over its limit")
+    def _write(self, name: Name, entry: Entry, owner: str, troubles: Troubles) -> int:
+        assert self.disk is not None
+        size = size_of(entry)
+        if self.limits.max_bytes is not None and size > self.limits.max_bytes:
+            raise UnavailableError(f"cache {self.disk.label}: an entry of {size} bytes is over its limit")
         try:
-            return disk.add(entry, owner)
+            return self.disk.add(name, entry, owner)
         except DamagedError:
             troubles["file_quarantined"] += 1
-            return disk.add(entry, owner)
+            return self.disk.add(name, entry, owner)
 
     def _from_disk(self, name: Name, entry: Entry | None, troubles: Troubles) -> Entry | None:
         assert self.disk is not None
         try:
-            if entry is not None and self._was_pruned(self.disk):
+            if entry is not None and self._memory is not None and self._was_pruned(self.disk):
                 self._memory.clear()
                 entry = None
             if entry is None:
                 entry = self.disk.find(name)
-                if entry is not None:
-                    self._memory.add(entry)
+                if entry is not None and self._memory is not None:
+                    self._memory.add(name, entry)
         except DamagedEntryError:
             troubles["quarantined"] += 1
         except DamagedError:
@@ -173,7 +176,8 @@ class Tiers:
         return disk.was_pruned()
 
     def _drop(self, name: Name) -> None:
-        self._memory.drop(name)
+        if self._memory is not None:
+            self._memory.drop(name)
         if self.disk is not None:
             try:
                 self.disk.drop(name)
@@ -181,10 +185,11 @@ class Tiers:
                 # It is as old at the next look.
                 return
 
-    def _is_expired(self, entry: Entry) -> bool:
+    def _is_expired(self, name: Name, entry: Entry) -> bool:
         """Whether it is further from now than its layer's limit, or dated by another kind of clock."""
-        ttl_s = self.limits.ttl_s.get(entry.layer)
+        ttl_s = self.limits.ttl_s.get(name[0])
         if ttl_s is None:
             return False
-        is_other_time = entry.is_virtual != (self.clock.kind == "virtual")
-        return is_other_time or abs(self.now_us() - entry.created_us) > ttl_s * 1e6
+        _, _, _, is_virtual, created_us, *_ = entry
+        is_other_time = bool(is_virtual) != (self.clock.kind == "virtual")
+        return is_other_time or abs(self.now_us() - created_us) > ttl_s * 1e6
