@@ -45,9 +45,25 @@ def memory_limit() -> int:
     return limit
 
 
+def csv_buffers() -> int:
+    """Return the bytes that DuckDB may fill while it reads a CSV.
+
+    It holds on to the pieces of the file that it has read until it may have no more, so what it may have it
+    takes, however little of it the sums need.
+    """
+    return max(memory_limit() // 8, (64 << 20) + (32 << 20) * (os.cpu_count() or 1))
+
+
 @contextmanager
-def bounded_database(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def bounded_database(spill: Path, most: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open an in-memory DuckDB that keeps to the limit; what does not fit goes to the folder `spill`.
+
+    Parameters
+    ----------
+    spill
+        Made when needed.
+    most
+        Bytes for its buffers, where its share of the limit would be more than it should take.
 
     Raises
     ------
@@ -57,7 +73,8 @@ def bounded_database(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         without_progress_bar(connection)
         connection.execute("SET preserve_insertion_order = false")
-        connection.execute(f"SET memory_limit = '{int(memory_limit() * DATABASE_SHARE)}B'")
+        share = int(memory_limit() * DATABASE_SHARE)
+        connection.execute(f"SET memory_limit = '{share if most is None else min(share, most)}B'")
         connection.execute(_spill_to(spill))
         try:
             yield connection

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from swarmlab.data.memory import bounded_database
+from swarmlab.data.memory import bounded_database, csv_buffers
 from swarmlab.data.names import check_names
 from swarmlab.data.parts import is_parquet
 from swarmlab.data.schema import DIMENSIONS, kept_columns
@@ -67,11 +67,12 @@ class SalesTable(SalesOnDisk):
         """Return the groups of each set of keys, all from one scan."""
         self.scans += 1
         keys = sorted({key for keys in sets for key in keys})
+        named = [f"coalesce({key}, '{UNKNOWN}') AS {key}" if key in TEXT_KEYS else key for key in keys]
         measures = measures_of(self.columns) if with_sums else {}
         sums = [f"CAST(coalesce(sum({name}), 0) AS DOUBLE) AS {name}" for name in measures]
         base = [*_key_columns(self.columns), *(f"{sql} AS {name}" for name, sql in measures.items())]
         statement = f"""
-            SELECT {", ".join(keys)}, grouping({", ".join(keys)}) AS grouped_by,
+            SELECT {", ".join(named)}, grouping({", ".join(keys)}) AS grouped_by,
                 min(day) AS sale_date, {", ".join(["count(*) AS rows", *sums])}
             FROM (SELECT {", ".join(base)} FROM {self._source()}) {_where(limits)}
             GROUP BY GROUPING SETS ({", ".join(f"({', '.join(set_)})" for set_ in sets)})
@@ -81,7 +82,8 @@ class SalesTable(SalesOnDisk):
 
     def _fetch(self, statement: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
         try:
-            with bounded_database(self._spill) as connection:
+            most = None if is_parquet(self.path) else csv_buffers()
+            with bounded_database(self._spill, most) as connection:
                 return connection.execute(statement, parameters).df()
         except duckdb.Error as error:
             raise self._unreadable(error) from error
@@ -161,6 +163,6 @@ def _where(limits: Limits) -> str:
 def _part(found: pd.DataFrame, keys: Sequence[str], wanted: Keys) -> pd.DataFrame:
     """Return the groups of one set: those whose `grouped_by` has no bit for the set's keys."""
     bits = sum(1 << place for place, key in enumerate(reversed(keys)) if key not in wanted)
-    unused = [key for key in keys if key not in wanted]
-    part = found[found["grouped_by"] == bits].drop(columns=[*unused, "grouped_by"]).reset_index(drop=True)
-    return part.assign(**{name: part[name].fillna(UNKNOWN) for name in wanted if name in TEXT_KEYS})
+    unwanted = {*keys, "grouped_by"} - set(wanted)
+    names = [name for name in found.columns if name not in unwanted]
+    return found.loc[found["grouped_by"] == bits, names].reset_index(drop=True)
