@@ -23,6 +23,9 @@ from swarmlab.tools.scoped import Scoped
 
 TOOL = "price_elasticity"
 
+ENOUGH_WEEKS: Final = 95.0
+"""Percent. Of Poisson sales of three units a week one week in twenty is empty; with fewer the pull shows."""
+
 NEEDS: Final = ("sale_date", "brand", "category", "units_sold", "total_revenue")
 
 
@@ -35,13 +38,16 @@ def price_elasticity(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[Fa
     full week with a sale, of articles that sold in half the weeks; where they do so too seldom in single
     stores, the stores are added up. The price is revenue over units, what was really paid. With under five
     articles the effects are of article and quarter, and errors are clustered by week. It measures the
-    demand's answer to changes of price, short ones included, if these do not follow demand themselves;
-    where sales of an article are few, weeks without any are unseen and pull it towards zero.
+    demand's answer to changes of price, short ones included, if these do not follow demand themselves.
+    Where sales of an article are few, weeks without any are unseen and pull the estimate and both ends of its
+    interval towards zero: the finding says so when more than one week in twenty is empty, between an
+    article's first sale and its last, and demand is then never called inelastic.
 
     Returns
     -------
     Facts `finding`, `elasticity`, `elasticity_low`, `elasticity_high`, `demand` ("elastic" if the interval
-    is below -1, "inelastic" if it is above), `articles`, `cells`, `most_sensitive_category`, and
+    is below -1, "inelastic" if it is above), `articles`, `cells`, `weeks_sold_pct` (of the weeks between an
+    article's first sale and its last, those with a sale), `most_sensitive_category`, and
     `elasticity[category=]`, `elasticity_low[category=]`, `elasticity_high[category=]`. Not available where
     prices do not vary within an article.
     """
@@ -49,15 +55,17 @@ def price_elasticity(frame: pd.DataFrame, scope: Scope = EVERYTHING) -> tuple[Fa
     sheet = FactSheet(TOOL, scoped.rows)
     panel = regular_panel(scoped)
     slope = _slope(panel)
-    sheet.add("finding", "price elasticity is", _finding(panel, slope), "label", headline=True)
+    sold_pct = _weeks_sold_pct(panel)
+    sheet.add("finding", "price elasticity is", _finding(panel, slope, sold_pct), "label", headline=True)
     value, low, high = shown(slope)
     sheet.add("elasticity", "price elasticity of demand", value, "index", headline=True)
     sheet.add("elasticity_low", "low end of the interval of the elasticity", low, "index", headline=True)
     sheet.add("elasticity_high", "high end of the interval of the elasticity", high, "index", headline=True)
-    sheet.add("demand", "demand is", _demand(slope), "label")
+    sheet.add("demand", "demand is", _demand(slope, sold_pct), "label")
     articles = int(panel.item.max(initial=-1)) + 1
     sheet.add("articles", "articles whose prices are compared", articles, "count")
     sheet.add("cells", "articles by week that are compared", panel.size, "count")
+    sheet.add("weeks_sold_pct", "weeks of an article that have a sale", sold_pct, "%")
     _by_category(sheet, scoped, panel)
     return sheet.facts()
 
@@ -75,7 +83,17 @@ def _slope(panel: Panel) -> Estimate:
     return within_slope(np.log(panel.units), price, panel.group, period, cluster)
 
 
-def _finding(panel: Panel, slope: Estimate) -> str:
+def _weeks_sold_pct(panel: Panel) -> float:
+    """Of the weeks from an article's first sale to its last, those with one; NaN without any."""
+    if panel.size == 0:
+        return NAN
+    weeks = pd.Series(panel.week).groupby(panel.group)
+    return float(100 * panel.size / (weeks.max() - weeks.min() + 1).sum())
+
+
+def _finding(panel: Panel, slope: Estimate, sold_pct: float) -> str:
+    if slope.is_known and sold_pct < ENOUGH_WEEKS:
+        return "estimated too near to zero, for articles sell in too few weeks"
     if slope.is_known:
         return "estimated from changes of price within articles"
     if panel.size == 0:
@@ -83,12 +101,14 @@ def _finding(panel: Panel, slope: Estimate) -> str:
     return "not identified: prices do not vary enough within an article"
 
 
-def _demand(slope: Estimate) -> str | None:
+def _demand(slope: Estimate, sold_pct: float) -> str | None:
     if not slope.is_known:
         return None
     if slope.high < -1:
         return "elastic"
-    return "inelastic" if slope.low > -1 else "near unit elasticity, or not clear"
+    return (
+        "inelastic" if slope.low > -1 and sold_pct >= ENOUGH_WEEKS else "near unit elasticity, or not clear"
+    )
 
 
 def _by_category(sheet: FactSheet, scoped: Scoped, panel: Panel) -> None:

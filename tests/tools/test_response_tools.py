@@ -74,7 +74,18 @@ def test_a_planted_elasticity_is_found(seed: int) -> None:
     found = values(price_elasticity(weekly_frame(seed, base=20_000)))
     assert found["elasticity_low"] <= -2 <= found["elasticity_high"]
     assert found["elasticity_high"] - found["elasticity_low"] < 0.2
+    assert (found["weeks_sold_pct"], found["demand"]) == (100.0, "elastic")
     assert (found["demand"], found["articles"], found["cells"]) == ("elastic", 30, 30 * 52)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_articles_that_sell_too_seldom_are_told(seed: int) -> None:
+    """With empty weeks an elasticity of -1.3 is found too near to zero: said so, and not called inelastic."""
+    found = values(price_elasticity(weekly_frame(seed, base=1.0, elasticity=-1.3)))
+    assert found["weeks_sold_pct"] < 90
+    assert found["elasticity"] > -1.0
+    assert found["finding"] == "estimated too near to zero, for articles sell in too few weeks"
+    assert found["demand"] != "inelastic"
 
 
 def test_categories_have_their_own_elasticities() -> None:
