@@ -102,12 +102,16 @@ async def run_calls(
 
     Raises
     ------
+    ValueError
+        There are no workers.
     Exception
         Whatever a call (or the iterator) raised that is neither a `ToolError` nor transient; no further call
         is started then, and those under way are waited for.
     asyncio.CancelledError
         The batch was cancelled: its calls were too, and their clean-up was waited for.
     """
+    if workers < 1:
+        raise ValueError(f"calls need a worker or more, not {workers}")
     batch = _Batch(calls, deadline_s, clock, backoff)
     n_lanes = 1 if schedule == "sequential" else workers
     if isinstance(calls, Sequence):
@@ -207,7 +211,8 @@ class _Batch(Generic[T]):
             return Outcome(None, _overdue(call, reason, task), self._attempts.get(number, 0))
         if task.cancelled():
             # Not by this batch: something the call waited for was cancelled.
-            return Outcome(None, ToolError(call.name, "was cancelled from within"), self._attempts[number])
+            error = ToolError(call.name, "was cancelled from within")
+            return Outcome(None, error, self._attempts.get(number, 0))
         return task.result()
 
     def _limit(self, call: Call[T]) -> tuple[float | None, str]:

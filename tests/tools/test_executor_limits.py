@@ -477,3 +477,9 @@ def test_any_mix_of_faults_comes_out_as_a_simple_model_says(
     assert all(
         f"tool{n} " in str(o.error) or "tool t " in str(o.error) for n, o in enumerate(outcomes) if o.error
     )
+
+
+async def test_a_batch_without_workers_is_refused() -> None:
+    """No calls are dropped in silence because nobody is there to make them."""
+    with pytest.raises(ValueError, match="calls need a worker or more, not 0"):
+        await run_calls([_call("kpis", None)], schedule="parallel", workers=0)
