@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from swarmlab.errors import SpecError, first_problem
 from swarmlab.trace.yaml_text import parse_yaml
@@ -21,13 +21,29 @@ DEFAULT_PROFILE = "embedded-2core"
 _PACKAGE = Path(__file__).parents[1]
 _FOLDER = "experiments/profiles"
 
-Seconds = Annotated[float, Field(ge=0)]
+LARGEST = 1e8
+"""Of seconds some three years, well within what the virtual clock can wait for."""
+
+Seconds = Annotated[float, Field(ge=0, le=LARGEST)]
 Rate = Annotated[float, Field(gt=0)]
+Amount = Annotated[float, Field(ge=0, le=LARGEST)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_truth_value(cls, value: Any) -> Any:
+        return no_truth_value(value)
+
+
+def no_truth_value(value: Any) -> Any:
+    """Return a value of a file without yes and no, where pydantic would take a stray one for 1 or 0."""
+    if isinstance(value, bool):
+        raise ValueError("expected a number or a text, and YAML reads this as true or false")
+    return value
 
 
 class TokenRate(_Frozen):
@@ -35,7 +51,7 @@ class TokenRate(_Frozen):
 
     tokens_per_s: Rate
     """With an empty context and no other call."""
-    slowdown_per_1000_tokens: Annotated[float, Field(ge=0)] = 0.0
+    slowdown_per_1000_tokens: Amount = 0.0
 
     def seconds(self, tokens: int, context: int) -> float:
         """Seconds that `tokens` take after a context of so many; the mean position stands for all."""
@@ -59,7 +75,7 @@ class PrefixCache(_Frozen):
     """Shorter beginnings are not kept."""
     block_tokens: Annotated[int, Field(ge=1)] = 1
     """Only whole blocks count."""
-    ttl_s: Annotated[float, Field(gt=0)] | None = None
+    ttl_s: Annotated[float, Field(gt=0, le=LARGEST)] | None = None
     """How long a beginning is kept after its last use; None for ever."""
 
 
@@ -101,17 +117,17 @@ class Failure(_Frozen):
 class TokenCount(_Frozen):
     """Tokens of a text as a sum over what is in it; a fit to a tokenizer, not the tokenizer."""
 
-    per_word: Annotated[float, Field(ge=0)]
+    per_word: Amount
     """A run of letters."""
-    per_letter: Annotated[float, Field(ge=0)]
-    per_digit: Annotated[float, Field(ge=0)]
-    per_symbol: Annotated[float, Field(ge=0)]
+    per_letter: Amount
+    per_digit: Amount
+    per_symbol: Amount
     """Any other character that is not white space."""
-    per_line: Annotated[float, Field(ge=0)]
+    per_line: Amount
     """A line break."""
-    per_message: Annotated[float, Field(ge=0)]
+    per_message: Amount
     """The chat template's own, a message."""
-    per_prompt: Annotated[float, Field(ge=0)] = 0.0
+    per_prompt: Amount = 0.0
 
 
 class Lengths(_Frozen):
@@ -197,9 +213,9 @@ class Overhead(_Frozen):
 class Prices(_Frozen):
     """US dollars for a million tokens."""
 
-    input_per_million_usd: Seconds = 0.0
-    cached_input_per_million_usd: Seconds = 0.0
-    output_per_million_usd: Seconds = 0.0
+    input_per_million_usd: Amount = 0.0
+    cached_input_per_million_usd: Amount = 0.0
+    output_per_million_usd: Amount = 0.0
 
     def cost_usd(self, prompt: int, cached: int, completion: int) -> float:
         """Dollars of a call; `cached` is a part of `prompt`."""

@@ -5,14 +5,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from swarmlab.agents.brief import Brief, load_brief
 from swarmlab.agents.levels import LEVELS, Level, make_level
 from swarmlab.errors import SpecError, first_problem
 from swarmlab.lab.experiment import Seed, Workers, default_spec, read_mapping
 from swarmlab.lab.load.arrivals import Arrivals, Mix, Poisson, Trace, read_trace, trace_rate
-from swarmlab.models.profile import DEFAULT_PROFILE, Limits, Profile, load_profile
+from swarmlab.models.profile import DEFAULT_PROFILE, Limits, Profile, load_profile, no_truth_value
 from swarmlab.records.load_tables import fewest_requests
 from swarmlab.tools.cache import content_key
 
@@ -24,6 +32,11 @@ AnyLevel = Annotated[Level, BeforeValidator(make_level)]
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_truth_value(cls, value: Any) -> Any:
+        return no_truth_value(value)
 
 
 class WeightedBrief(_Frozen):
@@ -84,7 +97,10 @@ class CapacitySpec(_Frozen):
     data: str = "grocery"
     briefs: Annotated[tuple[WeightedBrief, ...], Field(min_length=1)] = (WeightedBrief(),)
     repeat_rate: Share = 0.0
-    """Share of arrivals that ask for an analysis that was asked for before."""
+    """Share of arrivals that ask for an analysis that was asked for before.
+
+    Never all: users of a closed loop whose every answer is in the cache would ask for ever in no time.
+    """
     arrivals: Arrivals = Poisson()
     rates: tuple[Positive, ...] | None = None
     """Analyses per hour to step through; None: `shares` of what each level does at most."""

@@ -45,7 +45,7 @@ class Mix(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     analyses: Annotated[int, Field(ge=2, le=10_000)] = 40
-    repeat_share: Annotated[float, Field(ge=0, lt=1)] = 0.7
+    repeat_share: Annotated[float, Field(ge=0, le=1)] = 0.7
     """Of the analyses after the first, how many repeat an earlier one, chosen evenly among those."""
 
 
