@@ -128,7 +128,7 @@ class VirtualClock:
         Raises
         ------
         RealWaitError
-            It called `time.sleep`.
+            It was about to wait in real time, as by `time.sleep`.
         """
         return contextvars.copy_context().run(function)
 

@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+_LONGEST_WAIT_S = 0.5
+"""A signal that another thread received, or that came just before a wait began, is heard only after it."""
+
 
 def run_in_thread(
     loop: asyncio.AbstractEventLoop,
@@ -32,12 +35,19 @@ def run_in_thread(
     outcome: Future[T] = Future()
 
     def work() -> None:
+        failure: BaseException | None = None
         try:
             with asyncio.Runner(loop_factory=lambda: loop):
                 try:
                     result = loop.run_until_complete(task)
+                except BaseException as error:
+                    failure = error
+                    raise
                 finally:
                     before_closing()
+        except RecursionError as error:
+            # So ends the attempt to cancel tasks that wait for one another in a circle.
+            outcome.set_exception(failure or error)
         except BaseException as error:  # noqa: BLE001 - goes on to the thread that waits
             outcome.set_exception(error)
         else:
@@ -54,13 +64,23 @@ def run_in_thread(
     try:
         # Not `Thread.join`: interrupted, it takes a thread that runs for one that has ended.
         thread.start()
+        _failure(outcome)
         return outcome.result()
     except KeyboardInterrupt as interrupt:
         _cancel(loop, task)
-        failure = outcome.exception()
+        failure = _failure(outcome)
         if failure in (None, interrupt) or isinstance(failure, asyncio.CancelledError):
             raise
         raise interrupt from failure
+
+
+def _failure(outcome: Future[Any]) -> BaseException | None:
+    """Wait for the outcome, awake now and then; returns what it failed of."""
+    while True:
+        try:
+            return outcome.exception(_LONGEST_WAIT_S)
+        except TimeoutError:
+            continue
 
 
 def _cancel(loop: asyncio.AbstractEventLoop, task: "asyncio.Task[Any]") -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import math
+import sys
 import threading
 from asyncio import base_events
 from collections import deque
@@ -26,8 +27,6 @@ _STEPS_BETWEEN = 50
 _FEW_TIMERS = 50
 """So few cancelled timers may stay on the heap until they are due."""
 _MISUSES = {
-    "use `await clock.work(function)`, which calls it in place (LangChain and LangGraph hand every node, tool"
-    " or callback that is not `async def` to a thread)": ("run_in_executor",),
     "no simulated run may reach the network: simulate the other side, or run on the wall clock": (
         *("create_connection", "create_server", "create_unix_connection", "create_unix_server"),
         *("create_datagram_endpoint", "connect_accepted_socket", "start_tls", "sendfile", "sock_sendfile"),
@@ -39,6 +38,8 @@ _MISUSES = {
         *("add_reader", "remove_reader", "add_writer", "remove_writer", "add_signal_handler"),
     ),
 }
+_IN_PLACE = frozenset({"langchain_core", "langchain", "langgraph"})
+"""Packages that hand whatever is not `async def` (nodes, edges, tools, callbacks) to a thread."""
 
 
 def _wake(sleeper: asyncio.Future[None]) -> None:
@@ -72,8 +73,8 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     Notes
     -----
-    What blocks the loop's thread other than `time.sleep` is not refused: a lock, queue or event of
-    `threading` (`Thread.start` itself waits on one), a blocking socket or process. It takes no virtual time.
+    What blocks the loop's thread is refused by `real_waits`, but for a bare lock and what compiled libraries
+    wait for by themselves; that takes no virtual time.
     A library that answers from its own thread, such as aiosqlite, is not waited for: time moves on meanwhile.
     """
 
@@ -162,6 +163,27 @@ class VirtualLoop(base_events.BaseEventLoop):
             timer.cancel()
             raise
 
+    def run_in_executor(self, executor: Any, func: Callable[[*Ts], Any], *args: *Ts) -> asyncio.Future[Any]:
+        """Call in place what LangChain and LangGraph would hand to a thread; no virtual time passes.
+
+        Raises
+        ------
+        RealWaitError
+            Somebody else wants a thread.
+        """
+        caller = str(sys._getframe(1).f_globals.get("__name__", ""))
+        if executor is not None or caller.partition(".")[0] not in _IN_PLACE:
+            raise RealWaitError(
+                f"asyncio.to_thread or loop.run_in_executor was called at virtual time {self.time():.6f} s:"
+                " use `await clock.work(function)`, which calls it in place"
+            )
+        done = self.create_future()
+        try:
+            done.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 - goes on to who awaits it
+            done.set_exception(error)
+        return done
+
     def shut_down(self) -> None:
         """From now on a thread that has to end may be waited for."""
         self.is_shutting_down = True
@@ -216,10 +238,8 @@ class VirtualLoop(base_events.BaseEventLoop):
 
 
 def _refuse(method: str, instead: str) -> Callable[..., NoReturn]:
-    name = "asyncio.to_thread or loop.run_in_executor" if method == "run_in_executor" else f"loop.{method}"
-
     def refuse(loop: VirtualLoop, *_args: object, **_options: object) -> NoReturn:
-        raise RealWaitError(f"{name} was called at virtual time {loop.time():.6f} s: {instead}")
+        raise RealWaitError(f"loop.{method} was called at virtual time {loop.time():.6f} s: {instead}")
 
     refuse.__name__ = method
     refuse.__doc__ = f"Raise a RealWaitError: {instead}."

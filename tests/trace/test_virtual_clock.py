@@ -1,14 +1,20 @@
 """The virtual clock: waits take no time and add up exactly, runs repeat, and real waits are refused."""
 
 import asyncio
+import concurrent.futures
 import contextvars
 import importlib
 import os
+import queue
+import re
+import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from operator import add
@@ -18,8 +24,10 @@ from typing import Annotated, TypedDict
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.tools import tool
 from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, StateGraph
+from langgraph.types import Send
 
 from swarmlab.errors import DeadlockError, RealWaitError, VirtualTimeError
 from swarmlab.trace import virtual_loop
@@ -267,6 +275,22 @@ def test_waiting_for_ever_is_a_deadlock(clock):
     assert clock.now_ns() == 0
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_tasks_that_wait_for_one_another_are_a_deadlock(clock):
+    """A circle of tasks is told of as any deadlock, though asyncio cannot cancel it."""
+    tasks: list[asyncio.Task[None]] = []
+
+    async def wait_for(place):
+        await tasks[place]
+
+    async def main():
+        tasks.extend(asyncio.create_task(wait_for(place)) for place in (1, 0))
+        await tasks[0]
+
+    with pytest.raises(DeadlockError, match="3 task"):
+        clock.run(main())
+
+
 def test_clean_up_runs_after_a_deadlock(clock):
     """The tasks of a deadlock are cancelled, and what they do then takes virtual time."""
     log = []
@@ -398,30 +422,153 @@ def test_a_module_imported_meanwhile_gets_the_real_sleep_back(clock, tmp_path, m
 
 def test_other_threads_sleep_on():
     """With two simulations in threads of theirs, only they are refused a real wait, not this thread."""
-    both_run = threading.Barrier(3, timeout=30)
+    begun, may_end = [threading.Event(), threading.Event()], threading.Lock()
 
-    def simulate(seconds):
+    def simulate(seconds, begins):
         clock = VirtualClock()
 
         async def main():
             await clock.sleep(seconds)
-            both_run.wait()
             with pytest.raises(RealWaitError):
                 time.sleep(seconds)
-            both_run.wait()
+            begins.set()
+            # A bare lock: of all waits for another thread the one that a simulation is not refused.
+            with may_end:
+                return clock.now_ns()
 
-        clock.run(main())
-        return clock.now_ns()
+        return clock.run(main())
 
     with ThreadPoolExecutor(2) as pool:
-        simulations = [pool.submit(simulate, seconds) for seconds in (5, 6)]
-        both_run.wait()
-        assert time.sleep is not ORIGINAL["sleep"]
-        time.sleep(0.001)
-        imported_sleep(0.001)
-        both_run.wait()
+        with may_end:
+            simulations = [pool.submit(simulate, 5 + i, begins) for i, begins in enumerate(begun)]
+            assert all(begins.wait(30) for begins in begun)
+            assert time.sleep is not ORIGINAL["sleep"]
+            time.sleep(0.001)
+            imported_sleep(0.001)
+            assert not threading.Event().wait(0.001)
+            assert subprocess.run(["true"], check=True).returncode == 0
         assert [simulation.result() for simulation in simulations] == [5 * 10**9, 6 * 10**9]
     assert time.sleep is imported_sleep is ORIGINAL["sleep"]
+
+
+def join_a_thread():
+    thread = threading.Thread(target=ORIGINAL["sleep"], args=(0.2,))
+    thread.start()
+    thread.join()
+
+
+def ask_a_pool():
+    pool = ThreadPoolExecutor(1)
+    try:
+        return pool.submit(ORIGINAL["sleep"], 0.2).result()
+    finally:
+        pool.shutdown(wait=False)
+
+
+def receive_nothing():
+    one, other = socket.socketpair()
+    with one, other:
+        other.settimeout(1)
+        other.recv(1)
+
+
+@pytest.mark.parametrize(
+    ("wait", "said"),
+    [
+        (lambda: threading.Event().wait(1), "clock.work"),
+        (lambda: threading.Semaphore(0).acquire(timeout=1), "clock.work"),
+        (lambda: queue.Queue().get(timeout=1), "clock.work"),
+        (join_a_thread, "clock.work"),
+        (ask_a_pool, "clock.work"),
+        (lambda: socket.create_connection(("127.0.0.1", 9), 1), "network"),
+        (lambda: urllib.request.urlopen("http://127.0.0.1:9", timeout=1), "network"),
+        (receive_nothing, "network"),
+        (lambda: select.select([], [], [], 1), "network"),
+        (lambda: subprocess.run(["true"], check=True), "process"),
+        (lambda: os.system("true"), "process"),
+    ],
+)
+def test_blocking_waits_are_refused(clock, wait, said):
+    """A blocking wait for a thread, socket or process raises, in a task and in work, and names its line."""
+
+    async def main():
+        await clock.sleep(1.5)
+        wait()
+
+    for run in (main, lambda: clock.work(wait)):
+        with pytest.raises(RealWaitError, match=said) as caught:
+            clock.run(run())
+    assert re.search(r"at virtual time 1\.500000 s by \S+\.py:\d+", str(caught.value))
+
+
+def test_what_would_not_wait_is_allowed(clock):
+    """Threads start, and what is there already is taken, in a simulation; after it all is as it was."""
+    waits = [threading.Condition.wait, threading.Thread.join, subprocess.Popen.__init__, select.select]
+    one, other = socket.socketpair()
+
+    async def main():
+        thread = threading.Thread(target=int)
+        thread.start()
+        while thread.is_alive():
+            pass
+        thread.join()
+        is_set, ready, done = threading.Event(), queue.Queue(), concurrent.futures.Future()
+        is_set.set()
+        ready.put(1)
+        done.set_result(2)
+        other.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            other.recv(1)
+        return is_set.wait(9), ready.get(timeout=9), done.result(9), threading.Event().wait(0)
+
+    with one, other:
+        assert clock.run(main()) == (True, 1, 2, False)
+    assert waits == [
+        *(threading.Condition.wait, threading.Thread.join),
+        *(subprocess.Popen.__init__, select.select),
+    ]
+    assert "recv" not in vars(socket.socket)
+
+
+def test_what_langgraph_hands_to_threads_runs_in_place(clock):
+    """Routers, nodes, tools and callbacks that are not async run in the simulation and take no time."""
+
+    class State(TypedDict):
+        notes: Annotated[list[str], add]
+
+    @tool
+    def price(product: str) -> str:
+        """Look a price up."""
+        return f"{product}: 2 EUR"
+
+    async def ask(_state):
+        await clock.sleep(2)
+        return {"notes": [await price.ainvoke({"product": "tea"})]}
+
+    builder = StateGraph(State)
+    builder.add_node("plan", lambda _state: {"notes": ["planned"]})
+    builder.add_node("ask", ask)
+    builder.add_edge(START, "plan")
+    builder.add_conditional_edges("plan", lambda state: [Send("ask", state)] * 3, ["ask"])
+    state = clock.run(builder.compile().ainvoke({"notes": []}))
+    assert state["notes"] == ["planned", *["tea: 2 EUR"] * 3]
+    assert clock.now_ns() == 2_000_000_000
+
+
+def test_a_real_sleep_in_a_tool_of_langchain_is_refused(clock):
+    """What runs in place may not wait, and what it raises comes to who awaits it."""
+
+    @tool
+    def nap(seconds: float) -> str:
+        """Sleep."""
+        if seconds:
+            time.sleep(seconds)
+        raise KeyError("rested")
+
+    with pytest.raises(RealWaitError, match=r"time\.sleep\(1\.0\)"):
+        clock.run(nap.ainvoke({"seconds": 1}))
+    with pytest.raises(KeyError, match="rested"):
+        clock.run(nap.ainvoke({"seconds": 0}))
 
 
 @pytest.mark.parametrize(
@@ -538,6 +685,25 @@ def test_ctrl_c_in_this_process(any_clock):
     assert log == ["cleaned up"]
     assert caught.value.__cause__ is None
     assert any_clock.run(any_clock.work(lambda: 7)) == 7
+
+
+@pytest.mark.parametrize("kind", [VirtualClock, WallClock])
+def test_ctrl_c_that_another_thread_received(kind):
+    """An interrupt is heard also where the system gave it to a thread other than the one that waits."""
+    clock, stop = kind(), threading.Event()
+
+    async def main():
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        while not stop.is_set():
+            await clock.sleep(0.01)
+
+    # Else a failure of this test would never end.
+    give_up = threading.Timer(30, stop.set)
+    give_up.start()
+    with pytest.raises(KeyboardInterrupt):
+        clock.run(main())
+    assert give_up.is_alive()
+    give_up.cancel()
 
 
 def test_a_failed_clean_up_is_told_of(clock):
