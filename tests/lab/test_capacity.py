@@ -280,7 +280,7 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
         ("usres: 10", "field 'usres'"),
         (
             "users: yes",
-            "field 'users': Value error, expected a number or a text, and YAML reads this as true or false",
+            "field 'users': expected a number or a text, and YAML reads this as true or false",
         ),
         ("users: 20000", "field 'users': Input should be less than or equal to 10000"),
         ("users: 100", "a 95th percentile takes 200 requests"),
