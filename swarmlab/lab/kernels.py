@@ -111,6 +111,7 @@ class KeptKernelEngine(NBClientEngine):  # type: ignore[misc]  # papermill ships
                 kernel_name=kernel_name,
                 startup_timeout=start_timeout,
                 timeout=execution_timeout,
+                coalesce_streams=True,
             )
         )
 
@@ -137,6 +138,8 @@ def execute(run: NotebookRun, kept: KeptKernel | None = None) -> str | None:
             start_timeout=KERNEL_START_S,
             execution_timeout=run.timeout_s,
             extra_arguments=_KERNEL_ARGUMENTS,
+            # Into how many messages a kernel cuts what is printed is a matter of its timing.
+            coalesce_streams=True,
             **({} if kept is None else {"engine_name": _ENGINE, "kept": kept}),
         )
     except PapermillExecutionError as error:

@@ -15,6 +15,7 @@ from lab_fakes import DATA, cell_of
 
 from swarmlab.errors import SpecError
 from swarmlab.lab import Cell, api, run, runner
+from swarmlab.lab.kernels import KeptKernel, NotebookRun, execute
 from swarmlab.lab.runner import CELLS_A_KERNEL, check_jobs, finished_record, run_cell, run_cells
 from swarmlab.records.manifest import read_manifest
 from swarmlab.records.record import Record
@@ -262,3 +263,21 @@ def _wait_for(is_so: Callable[[], bool], process: "subprocess.Popen[str]", most_
             process.wait(timeout=0.1)
             break
     pytest.fail(f"it did not come to that: {process.poll()}")
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_a_line_printed_in_pieces_is_one_output(tmp_path: Path, is_kept: bool) -> None:
+    """How a kernel cuts what is printed into messages does not show in the notebook."""
+    source = "import time\nfor piece in ('level', ' full', '\\n'):\n    print(piece, end='', flush=True)"
+    _write(tmp_path / "in.ipynb", source + "\n    time.sleep(0.3)")
+    asked = NotebookRun(tmp_path / "in.ipynb", tmp_path / "out.ipynb", {}, 60.0)
+    kept = KeptKernel(tmp_path) if is_kept else None
+    try:
+        assert execute(asked, kept) is None
+    finally:
+        if kept is not None:
+            kept.close()
+    outputs = nbformat.read(tmp_path / "out.ipynb", 4).cells[-1].outputs
+    assert [dict(output) for output in outputs] == [
+        {"name": "stdout", "output_type": "stream", "text": "level full\n"}
+    ]
